@@ -1,0 +1,122 @@
+"""What can go wrong, as one small tree.
+
+Every error that a caller may see is one of these: a code for programs, a name that says which, a message for people. No HTTP
+words here: each door owns the table that maps codes to its own shapes (`app/graphql/errors.py`, `app/rest/errors.py`).
+
+    MeterlineError
+    ├── CallerError                     BAD_USER_INPUT: the call must change before it can work
+    │   ├── InvalidInputError           a value breaks a rule; `field` names it
+    │   ├── NotFoundError               an id that this tenant does not have
+    │   │   ├── FeatureNotFoundError
+    │   │   ├── PackageNotFoundError
+    │   │   ├── UserNotFoundError
+    │   │   └── SubscriptionNotFoundError
+    │   ├── ConflictError               the call is well formed, the state forbids it
+    │   │   ├── AlreadyExistsError      an id that is taken
+    │   │   ├── InUseError              something else still needs what should be deleted
+    │   │   ├── PackageStatusError      a package is not in the status the call needs
+    │   │   ├── SubscriptionError       the rules for base packages and add-ons
+    │   │   └── IdempotencyConflictError  the key was used before, for other content
+    │   └── TotalOutOfRangeError        the total would pass what a 32-bit Int can carry
+    ├── AuthenticationError             UNAUTHENTICATED: no, a bad or a wrong kind of credential
+    └── OverloadedError                 OVERLOADED: nothing was done; the same call may work in a moment
+
+Anything else is a fault of ours. It is logged with the request id and answered as INTERNAL_SERVER_ERROR.
+"""
+
+from typing import ClassVar
+
+
+class MeterlineError(Exception):
+    """The root. `code` is for programs, `message` for people."""
+
+    code: ClassVar[str] = "INTERNAL_SERVER_ERROR"
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message)
+        self.message = message
+
+    @property
+    def name(self) -> str:
+        """The class's name: what `extensions.exception.name` says on the wire."""
+        return type(self).__name__
+
+
+class CallerError(MeterlineError):
+    code = "BAD_USER_INPUT"
+
+
+class InvalidInputError(CallerError):
+    """A value breaks a rule. `field` is the path of the value in the caller's words, such as `features[0].id`."""
+
+    def __init__(self, field: str, problem: str) -> None:
+        super().__init__(f"{field}: {problem}")
+        self.field = field
+        self.problem = problem
+
+
+class NotFoundError(CallerError):
+    """An id that this tenant does not have; another tenant's id looks exactly the same."""
+
+    kind: ClassVar[str] = "Object"
+
+    def __init__(self) -> None:
+        # The wording of Kana's one documented case ("Package Id not found for app"), for every kind.
+        super().__init__(f"{self.kind} Id not found for app")
+
+
+class FeatureNotFoundError(NotFoundError):
+    kind = "Feature"
+
+
+class PackageNotFoundError(NotFoundError):
+    kind = "Package"
+
+
+class UserNotFoundError(NotFoundError):
+    kind = "User"
+
+
+class SubscriptionNotFoundError(NotFoundError):
+    kind = "Subscription"
+
+
+class ConflictError(CallerError):
+    pass
+
+
+class AlreadyExistsError(ConflictError):
+    pass
+
+
+class InUseError(ConflictError):
+    pass
+
+
+class PackageStatusError(ConflictError):
+    pass
+
+
+class SubscriptionError(ConflictError):
+    pass
+
+
+class IdempotencyConflictError(ConflictError):
+    pass
+
+
+class TotalOutOfRangeError(CallerError):
+    pass
+
+
+class AuthenticationError(MeterlineError):
+    """The message always starts with `Unauthenticated`: Kana's client recognises the error by that word."""
+
+    code = "UNAUTHENTICATED"
+
+    def __init__(self, problem: str) -> None:
+        super().__init__(f"Unauthenticated: {problem}")
+
+
+class OverloadedError(MeterlineError):
+    code = "OVERLOADED"

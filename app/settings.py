@@ -1,0 +1,57 @@
+"""Everything that the environment may say. The only module that reads it."""
+
+from functools import cache
+from typing import Literal
+
+from pydantic import Field, field_validator, model_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+DEVELOPMENT_SECRET_KEY = "development-only-secret-key"  # noqa: S105 — refused outside development, see `production_has_its_secrets`
+
+
+class Settings(BaseSettings):
+    """One field for each environment variable; the README's table lists them all, and a test compares."""
+
+    model_config = SettingsConfigDict(env_ignore_empty=True, extra="ignore", frozen=True)
+
+    environment: Literal["development", "production"] = Field("production", validation_alias="METERLINE_ENV")
+    database_url: str = Field(
+        "postgresql+psycopg://localhost/meterline", description="Postgres, also in Heroku's `postgres://` form"
+    )
+    database_pool_size: int = Field(10, ge=1, le=200, description="connections per process, and threads that use them")
+    redis_url: str = Field("redis://localhost:6379/0", description="broker and results of the jobs")
+    secret_key: str = Field(DEVELOPMENT_SECRET_KEY, description="signs user tokens; at least 32 characters")
+    token_issuer: str = Field("meterline", description="`iss` of user tokens")
+    port: int = Field(8000, ge=1, le=65535, description="where web listens")
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
+    max_body_bytes: int = Field(1_000_000, ge=1_000, description="largest request body")
+    api_key_cache_seconds: float = Field(
+        5.0, ge=0, le=300, description="how long a process may go on accepting a key after it was revoked"
+    )
+    schedule_maintenance_heartbeat: float = Field(30.0, gt=0, description="seconds between two heartbeats of beat")
+
+    @field_validator("database_url")
+    @classmethod
+    def _with_driver(cls, url: str) -> str:
+        """Heroku says `postgres://`; SQLAlchemy wants the dialect and, to be sure of ours, the driver."""
+        scheme, separator, rest = url.partition("://")
+        if not separator or scheme not in {"postgres", "postgresql", "postgresql+psycopg"}:
+            raise ValueError("must be a postgres:// or postgresql:// URL")
+        return f"postgresql+psycopg://{rest}"
+
+    @model_validator(mode="after")
+    def _production_has_its_secrets(self) -> "Settings":
+        if self.environment == "production" and (
+            self.secret_key == DEVELOPMENT_SECRET_KEY or len(self.secret_key) < 32  # noqa: PLR2004
+        ):
+            raise ValueError(
+                "SECRET_KEY must be set to at least 32 random characters in production, "
+                "for example from `openssl rand -hex 32` (or set METERLINE_ENV=development)"
+            )
+        return self
+
+
+@cache
+def settings() -> Settings:
+    """The settings of this process, read once."""
+    return Settings()
