@@ -11,13 +11,12 @@ words here: each door owns the table that maps codes to its own shapes (`app/gra
     │   │   ├── PackageNotFoundError
     │   │   ├── UserNotFoundError
     │   │   └── SubscriptionNotFoundError
-    │   ├── ConflictError               the call is well formed, the state forbids it
-    │   │   ├── AlreadyExistsError      an id that is taken
-    │   │   ├── InUseError              something else still needs what should be deleted
-    │   │   ├── PackageStatusError      a package is not in the status the call needs
-    │   │   ├── SubscriptionError       the rules for base packages and add-ons
-    │   │   └── IdempotencyConflictError  the key was used before, for other content
-    │   └── TotalOutOfRangeError        the total would pass what a 32-bit Int can carry
+    │   └── ConflictError               the call is well formed, the state forbids it
+    │       ├── AlreadyExistsError      an id that is taken
+    │       ├── InUseError              something else still needs what should be deleted
+    │       ├── PackageStatusError      a package is not in the status the call needs
+    │       ├── SubscriptionError       the rules for base packages, add-ons and cancelled subscriptions
+    │       └── IdempotencyConflictError  the key was used before, for other content
     ├── AuthenticationError             UNAUTHENTICATED: no, a bad or a wrong kind of credential
     └── OverloadedError                 OVERLOADED: nothing was done; the same call may work in a moment
 
@@ -102,10 +101,6 @@ class SubscriptionError(ConflictError):
 
 
 class IdempotencyConflictError(ConflictError):
-    pass
-
-
-class TotalOutOfRangeError(CallerError):
     pass
 
 

@@ -42,7 +42,7 @@ class Settings(BaseSettings):
     @model_validator(mode="after")
     def _production_has_its_secrets(self) -> "Settings":
         if self.environment == "production" and (
-            self.secret_key == DEVELOPMENT_SECRET_KEY or len(self.secret_key) < 32  # noqa: PLR2004
+            self.secret_key == DEVELOPMENT_SECRET_KEY or len(self.secret_key) < 32
         ):
             raise ValueError(
                 "SECRET_KEY must be set to at least 32 random characters in production, "

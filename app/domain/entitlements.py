@@ -1,0 +1,90 @@
+"""What a user may do with a feature: which subscription decides, and what it says."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+from app.domain.periods import Period, ResetPeriod, period_at
+
+# The one text on record, spelling included: Kana's callers may compare it. Source: Kana's query reference, canUseFeature.
+ALLOWED_CONSUMABLE = (
+    "The user has a subcription to a package with this consumable feature and either has an allowance remaining "
+    "or overage is enabled."
+)
+ALLOWED_BINARY = "The user has a subscription to a package with this binary feature."
+NO_SUBSCRIPTION = "The user has no active subscription to a package with this feature."
+ALLOWANCE_EXHAUSTED = (
+    "The user has a subscription to a package with this consumable feature, but too little allowance remains "
+    "and overage is not enabled."
+)
+
+
+class FeatureType(StrEnum):
+    BINARY = "BINARY"
+    CONSUMABLE = "CONSUMABLE"
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """One live subscription whose package holds the feature. `limit` None is unlimited; `anchor` is its start."""
+
+    subscription_id: int
+    package_id: str
+    anchor: datetime
+    limit: int | None
+    reset_period: ResetPeriod
+    overage_enabled: bool
+
+    def period_at(self, moment: datetime) -> Period:
+        return period_at(self.anchor, self.reset_period, moment)
+
+    def allows(self, total: int) -> bool:
+        """Whether the period's total may be `total`."""
+        return self.limit is None or self.overage_enabled or total <= self.limit
+
+
+@dataclass(frozen=True, slots=True)
+class Consumption:
+    """`used` of `budget` in the period; `budget` None is unlimited."""
+
+    used: int
+    budget: int | None
+    overage_enabled: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Access:
+    """The answer to "may this user do this now?". `reason` is there whatever the answer; BINARY has no consumption."""
+
+    access: bool
+    reason: str
+    consumption: Consumption | None
+
+
+def winner(candidates: Iterable[Candidate]) -> Candidate | None:
+    """The subscription that decides. Limits are never added up.
+
+    The highest limit wins, unlimited above any number, then overage on, then the newest subscription (of two from the same
+    millisecond, the one made last).
+    """
+    return max(candidates, key=_rank, default=None)
+
+
+def _rank(candidate: Candidate) -> tuple[bool, int, bool, datetime, int]:
+    unlimited = candidate.limit is None
+    return (unlimited, candidate.limit or 0, candidate.overage_enabled, candidate.anchor, candidate.subscription_id)
+
+
+def decide_access(feature_type: FeatureType, decider: Candidate | None, *, used: int, delta: int) -> Access:
+    """Whether `delta` more may be used, when `used` is the total of the decider's current period."""
+    if decider is None:
+        return Access(access=False, reason=NO_SUBSCRIPTION, consumption=None)
+    if feature_type is FeatureType.BINARY:
+        return Access(access=True, reason=ALLOWED_BINARY, consumption=None)
+    allowed = decider.allows(used + delta)
+    return Access(
+        access=allowed,
+        reason=ALLOWED_CONSUMABLE if allowed else ALLOWANCE_EXHAUSTED,
+        consumption=Consumption(used, decider.limit, decider.overage_enabled),
+    )

@@ -1,0 +1,76 @@
+"""The metering rule: what a usage event does to a period's total. It lives here once; the database only holds the locks."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from enum import StrEnum
+
+from app.domain.entitlements import NO_SUBSCRIPTION, Candidate, FeatureType
+from app.domain.values import INT32_MAX
+
+BINARY_HAS_NO_USAGE = "The feature is binary: it is either included or not, and has no usage to record."
+LIMIT_WOULD_BE_EXCEEDED = "The usage would exceed the limit of the user's package and overage is not enabled."
+TOTAL_OUT_OF_RANGE = f"The period's total would exceed {INT32_MAX}, the largest number the API can carry."
+
+
+class RecordUsageAction(StrEnum):
+    ADD = "ADD"
+    SET = "SET"
+
+
+class Enforcement(StrEnum):
+    """What a tenant wants done with usage over a hard limit: refuse it, or record it as a fact that has happened."""
+
+    REFUSE = "REFUSE"
+    RECORD = "RECORD"
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """`applied` is the change of the total, `used` the total after it; a refusal has a `reason` and applies 0."""
+
+    recorded: bool
+    applied: int
+    used: int
+    reason: str | None = None
+
+
+def decide(
+    feature_type: FeatureType,
+    decider: Candidate | None,
+    *,
+    used: int,
+    action: RecordUsageAction,
+    delta: int,
+    enforcement: Enforcement,
+) -> Decision:
+    """What one command does when the decider's current period stands at `used`.
+
+    All or nothing for the command: it is applied whole or refused. Only what takes back (a negative ADD) is cut short, at zero.
+    """
+    if feature_type is FeatureType.BINARY:
+        return Decision(recorded=False, applied=0, used=used, reason=BINARY_HAS_NO_USAGE)
+    if decider is None:
+        return Decision(recorded=False, applied=0, used=used, reason=NO_SUBSCRIPTION)
+    total = total_after(used, action, delta)
+    takes_back = action is RecordUsageAction.ADD and delta < 0
+    if total > INT32_MAX:
+        return Decision(recorded=False, applied=0, used=used, reason=TOTAL_OUT_OF_RANGE)
+    if not takes_back and enforcement is Enforcement.REFUSE and not decider.allows(total):
+        return Decision(recorded=False, applied=0, used=used, reason=LIMIT_WOULD_BE_EXCEEDED)
+    return Decision(recorded=True, applied=total - used, used=total)
+
+
+def total_after(used: int, action: RecordUsageAction, delta: int) -> int:
+    """The total one recorded event leaves behind; never below zero."""
+    return delta if action is RecordUsageAction.SET else max(0, used + delta)
+
+
+def replay(events: Iterable[tuple[RecordUsageAction, int]]) -> int:
+    """The total that recorded events leave behind, in ledger order, from an empty period.
+
+    This is what "`used` is the ledger inside the period" means. `queries.usage.replayed_totals` is the same rule in SQL.
+    """
+    used = 0
+    for action, delta in events:
+        used = total_after(used, action, delta)
+    return used
