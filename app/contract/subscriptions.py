@@ -1,0 +1,56 @@
+"""Subscriptions: a user has a package."""
+
+from app.contract.packages import Package
+from app.contract.shapes import Command, Metadata, Timestamp, View
+from app.domain.subscribing import SubscriptionStatus
+from app.domain.values import check_id, check_metadata
+from app.errors import InvalidInputError
+
+PACKAGES_PER_CALL_MAX = 100
+
+
+class Subscribe(Command):
+    """All of the packages or none; the subscriptions come back in the order of `package_ids`."""
+
+    user_id: str
+    package_ids: list[str]
+    metadata: Metadata = None
+
+    def __post_init__(self) -> None:
+        check_id("userId", self.user_id)
+        if not self.package_ids:
+            raise InvalidInputError("packageIds", "must name at least one package")
+        if len(self.package_ids) > PACKAGES_PER_CALL_MAX:
+            raise InvalidInputError("packageIds", f"must name at most {PACKAGES_PER_CALL_MAX} packages")
+        for position, package_id in enumerate(self.package_ids):
+            check_id(f"packageIds[{position}]", package_id)
+            if package_id in self.package_ids[:position]:
+                raise InvalidInputError(f"packageIds[{position}]", f"repeats {package_id!r}")
+        check_metadata("metadata", self.metadata)
+
+
+class CancelSubscription(Command):
+    """Now, or when the running period ends. A base takes the user's add-ons with it, for they cannot stand alone."""
+
+    at_period_end: bool = False
+
+
+class ChangeSubscription(Command):
+    """Swap the base package in one step. The subscription keeps its id and start, so periods and usage go on."""
+
+    package_id: str
+
+    def __post_init__(self) -> None:
+        check_id("packageId", self.package_id)
+
+
+class Subscription(View):
+    """`cancels_at` is when a subscription that was cancelled "at period end" will end, or ended."""
+
+    id: str
+    user_id: str
+    status: SubscriptionStatus
+    started_at: Timestamp
+    cancels_at: Timestamp | None
+    metadata: Metadata
+    package: Package
