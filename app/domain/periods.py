@@ -2,6 +2,9 @@
 
 Period n is [anchor + n × unit, anchor + (n + 1) × unit). Both ends are always computed from the *original* anchor, with the
 day clamped to the month's last one, so the day never drifts: 31 Jan gives 28 or 29 Feb, then 31 Mar.
+
+Anchors and moments are UTC: their calendar fields are read, so an aware time in another zone would be counted by that zone's
+calendar.
 """
 
 from calendar import monthrange
