@@ -45,12 +45,12 @@ class ChangeSubscription(Command):
 
 
 class Subscription(View):
-    """`cancels_at` is when a subscription that was cancelled "at period end" will end, or ended."""
+    """`ends_at` is when access ends or ended; null while nobody has cancelled it."""
 
     id: str
     user_id: str
     status: SubscriptionStatus
     started_at: Timestamp
-    cancels_at: Timestamp | None
+    ends_at: Timestamp | None
     metadata: Metadata
     package: Package

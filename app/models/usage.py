@@ -1,0 +1,69 @@
+"""The ledger of usage events and the counters that stand for its current periods."""
+
+from datetime import datetime
+
+from sqlalchemy import BigInteger, CheckConstraint, Index, text
+from sqlmodel import Field, SQLModel
+
+from app.domain.metering import RecordUsageAction
+from app.models.columns import choice, generated_key, moment, text_column, within_tenant
+
+
+class Consumption(SQLModel, table=True):
+    """The counter of one user and feature: the ledger's total in [period_start, period_end).
+
+    There is a row for every pair that has an event, refused ones included; it is the lock under which events are written.
+    A row for another period than the one asked about is out of date, not wrong: the total is then taken from the ledger.
+    """
+
+    __tablename__ = "consumptions"
+    __table_args__ = (
+        within_tenant("user_key", "users.key"),
+        within_tenant("feature_key", "features.key"),
+        CheckConstraint("used >= 0", name="used_not_negative"),
+        Index(None, "tenant_id", "feature_key"),
+        # Room in each page keeps updates on it (HOT), and no index holds a column that they change.
+        {"postgresql_with": {"fillfactor": 50}},
+    )
+
+    tenant_id: int = Field(primary_key=True)
+    user_key: int = Field(primary_key=True, sa_type=BigInteger)
+    feature_key: int = Field(primary_key=True, sa_type=BigInteger)
+    period_start: datetime | None = Field(default=None, sa_column=moment(nullable=True))
+    period_end: datetime | None = Field(default=None, sa_column=moment(nullable=True))
+    used: int = Field(default=0, sa_type=BigInteger)
+
+
+class UsageEvent(SQLModel, table=True):
+    """One recordUsage, append-only, with the answer it got: the receipt from which a repeat is answered.
+
+    `delta` is what was asked, `applied` what it changed. No foreign keys: each would lock the user's and the feature's row
+    once per event; the counter's row, which every event has, keeps both from being deleted.
+    """
+
+    __tablename__ = "usage_events"
+    __table_args__ = (
+        Index(None, "tenant_id", "user_key", "feature_key", "at"),
+        Index(
+            "uq_usage_events_tenant_id_idempotency_key",
+            "tenant_id",
+            "idempotency_key",
+            unique=True,
+            postgresql_where=text("idempotency_key IS NOT NULL"),
+        ),
+    )
+
+    tenant_id: int = Field(primary_key=True)
+    id: int | None = Field(default=None, sa_column=generated_key())
+    user_key: int = Field(sa_type=BigInteger)
+    feature_key: int = Field(sa_type=BigInteger)
+    at: datetime = Field(sa_column=moment())
+    action: RecordUsageAction = Field(sa_column=choice(RecordUsageAction, "action"))
+    delta: int = Field(sa_type=BigInteger)
+    applied: int = Field(sa_type=BigInteger)
+    recorded: bool
+    reason: str | None = Field(default=None, sa_column=text_column())
+    used_after: int | None = Field(default=None, sa_type=BigInteger)
+    budget: int | None = Field(default=None, sa_type=BigInteger)
+    overage_enabled: bool | None = None
+    idempotency_key: str | None = Field(default=None, sa_column=text_column())

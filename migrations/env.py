@@ -1,0 +1,30 @@
+"""How Alembic reaches the database and what it compares. The URL comes from `app.migrating`, never from a file."""
+
+from alembic import context
+from sqlalchemy import create_engine, pool
+from sqlmodel import SQLModel
+
+import app.models  # noqa: F401 — declares the tables that autogenerate compares
+
+# A migration that cannot have its lock gives up rather than queue every request behind it; run it again.
+LOCK_TIMEOUT = "5s"
+
+
+def run() -> None:
+    engine = create_engine(
+        context.config.attributes["database_url"],
+        poolclass=pool.NullPool,
+        connect_args={
+            "options": f"-c timezone=UTC -c lock_timeout={LOCK_TIMEOUT}",
+            "application_name": "meterline-migrate",
+        },
+    )
+    with engine.connect() as connection:
+        context.configure(connection=connection, target_metadata=SQLModel.metadata, compare_server_default=True)
+        with context.begin_transaction():
+            # Two releases that start at once take turns; the second finds nothing left to do.
+            connection.exec_driver_sql("SELECT pg_advisory_xact_lock(hashtext('meterline.migrations'))")
+            context.run_migrations()
+
+
+run()
