@@ -45,7 +45,8 @@ def decide(
 ) -> Decision:
     """What one command does when the decider's current period stands at `used`.
 
-    All or nothing for the command: it is applied whole or refused. Only what takes back (a negative ADD) is cut short, at zero.
+    All or nothing for the command: it is applied whole or refused. Only what takes back (a negative ADD) is cut short, at zero,
+    and no limit refuses it: it can only bring the total nearer to what is allowed.
     """
     if feature_type is FeatureType.BINARY:
         return Decision(recorded=False, applied=0, used=used, reason=BINARY_HAS_NO_USAGE)
@@ -53,7 +54,8 @@ def decide(
         return Decision(recorded=False, applied=0, used=used, reason=NO_SUBSCRIPTION)
     total = total_after(used, action, delta)
     takes_back = action is RecordUsageAction.ADD and delta < 0
-    if total > INT32_MAX:
+    # A total over the range is possible: a subscription with a longer period becomes the decider and sums more of the ledger.
+    if not takes_back and total > INT32_MAX:
         return Decision(recorded=False, applied=0, used=used, reason=TOTAL_OUT_OF_RANGE)
     if not takes_back and enforcement is Enforcement.REFUSE and not decider.allows(total):
         return Decision(recorded=False, applied=0, used=used, reason=LIMIT_WOULD_BE_EXCEEDED)
@@ -62,7 +64,7 @@ def decide(
 
 def total_after(used: int, action: RecordUsageAction, delta: int) -> int:
     """The total one recorded event leaves behind; never below zero."""
-    return delta if action is RecordUsageAction.SET else max(0, used + delta)
+    return max(0, delta if action is RecordUsageAction.SET else used + delta)
 
 
 def replay(events: Iterable[tuple[RecordUsageAction, int]]) -> int:
