@@ -47,14 +47,16 @@ def check_range(field: str, number: int, *, at_least: int, at_most: int = INT32_
 
 
 def check_metadata(field: str, metadata: Any) -> None:
-    """Any JSON value of at most 16 KiB as UTF-8 and 16 levels, without what a JSONB column cannot hold.
+    """Any JSON value of at most 16 KiB as UTF-8 and 16 levels of objects and lists, without what JSONB cannot hold.
 
     The walk keeps its own stack, so that depth is refused rather than met as a RecursionError.
     """
     stack = [(metadata, 1)]
     while stack:
         value, depth = stack.pop()
-        if depth > METADATA_MAX_DEPTH:
+        if not _is_json(value):
+            raise InvalidInputError(field, "must be a JSON value")
+        if isinstance(value, dict | list) and depth > METADATA_MAX_DEPTH:
             raise InvalidInputError(field, f"must not be nested deeper than {METADATA_MAX_DEPTH} levels")
         for text in _texts_of(value):
             if "\0" in text or any(unicodedata.category(character) == "Cs" for character in text):
@@ -62,10 +64,17 @@ def check_metadata(field: str, metadata: Any) -> None:
         stack.extend((child, depth + 1) for child in _children_of(value))
     try:
         size_bytes = len(json.dumps(metadata, ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode())
-    except (TypeError, ValueError) as problem:
+    except ValueError as problem:  # NaN, an infinity, or an integer of more digits than Python writes
         raise InvalidInputError(field, "must be a JSON value") from problem
     if size_bytes > METADATA_MAX_BYTES:
         raise InvalidInputError(field, f"must be at most {METADATA_MAX_BYTES} bytes as JSON, is {size_bytes}")
+
+
+def _is_json(value: Any) -> bool:
+    """By type alone. Python's encoder would turn a tuple into a list and the key 1 into "1": not what the caller gave."""
+    if isinstance(value, dict):
+        return all(isinstance(key, str) for key in value)
+    return value is None or isinstance(value, list | str | int | float)
 
 
 def _children_of(value: Any) -> Iterator[Any]:
@@ -79,4 +88,4 @@ def _texts_of(value: Any) -> Iterator[str]:
     if isinstance(value, str):
         yield value
     elif isinstance(value, dict):
-        yield from (key for key in value if isinstance(key, str))
+        yield from value
