@@ -1,6 +1,8 @@
 """Everything that the environment may say. The only module that reads it."""
 
+import os
 from functools import cache
+from pathlib import Path
 from typing import Literal
 
 from pydantic import Field, field_validator, model_validator
@@ -15,6 +17,11 @@ class Settings(BaseSettings):
     model_config = SettingsConfigDict(env_ignore_empty=True, extra="ignore", frozen=True)
 
     environment: Literal["development", "production"] = Field("production", validation_alias="METERLINE_ENV")
+    home: Path = Field(
+        Path(".meterline"),
+        validation_alias="METERLINE_HOME",
+        description="where `make dev` keeps its data and `dev.env`; production does not use it",
+    )
     database_url: str = Field(
         "postgresql+psycopg://localhost/meterline", description="Postgres, also in Heroku's `postgres://` form"
     )
@@ -55,3 +62,8 @@ class Settings(BaseSettings):
 def settings() -> Settings:
     """The settings of this process, read once."""
     return Settings()
+
+
+def environment_with(**values: str) -> dict[str, str]:
+    """The environment of this process with `values` on top: what a process that we start gets to see."""
+    return {**os.environ, **values}
