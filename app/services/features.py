@@ -1,0 +1,115 @@
+"""Features: create, change, delete, read."""
+
+from msgspec import UNSET
+from sqlalchemy.exc import IntegrityError
+from sqlmodel import Session
+
+from app import clock, models
+from app.contract.actors import Actor
+from app.contract.features import CreateFeature, Feature, UpdateFeature
+from app.contract.shapes import Page, PageRequest
+from app.db import transaction
+from app.domain.entitlements import FeatureType
+from app.errors import AlreadyExistsError, FeatureNotFoundError, InUseError, InvalidInputError
+from app.queries import features as queries
+from app.services.paging import key_after
+
+
+def create_feature(actor: Actor, command: CreateFeature) -> Feature:
+    """Raises AlreadyExistsError if the id is taken, InvalidInputError for unit labels on a BINARY feature."""
+    _check_labels(command.type, command.unit_label, command.unit_label_plural)
+    now = clock.now()
+    row = models.Feature(
+        tenant_id=actor.tenant_id,
+        id=command.id,
+        name=command.name,
+        type=command.type,
+        unit_label=command.unit_label,
+        unit_label_plural=command.unit_label_plural,
+        metadata_=command.metadata if command.metadata is not None else {},
+        created_at=now,
+        updated_at=now,
+    )
+    try:
+        with transaction() as session:
+            session.add(row)
+    except IntegrityError as taken:
+        raise AlreadyExistsError(f"id: a feature with the id {command.id!r} exists already") from taken
+    return view_of(row)
+
+
+def update_feature(actor: Actor, feature_id: str, command: UpdateFeature) -> Feature:
+    """Absent fields stay. Raises FeatureNotFoundError, InvalidInputError for unit labels on a BINARY feature."""
+    with transaction() as session:
+        row = queries.locked_feature(session, actor.tenant_id, feature_id)
+        if row is None:
+            raise FeatureNotFoundError
+        _check_labels(row.type, command.unit_label, command.unit_label_plural)
+        for field in ("name", "unit_label", "unit_label_plural"):
+            value = getattr(command, field)
+            if value is not UNSET:
+                setattr(row, field, value)
+        if command.metadata is not UNSET:
+            row.metadata_ = command.metadata if command.metadata is not None else {}
+        row.updated_at = clock.now()
+    return view_of(row)
+
+
+def delete_feature(actor: Actor, feature_id: str) -> Feature:
+    """Delete a feature that nothing uses, and return what it was.
+
+    Raises:
+        FeatureNotFoundError: there is none with this id.
+        InUseError: a package holds it, or usage of it was reported.
+    """
+    with transaction() as session:
+        row = queries.locked_feature(session, actor.tenant_id, feature_id, for_delete=True)
+        if row is None or row.key is None:
+            raise FeatureNotFoundError
+        if queries.is_in_a_package(session, actor.tenant_id, row.key):
+            raise InUseError(f"Feature {feature_id} cannot be deleted: a package holds it.")
+        if queries.is_used(session, actor.tenant_id, row.key):
+            raise InUseError(f"Feature {feature_id} cannot be deleted: usage of it was reported.")
+        view = view_of(row)
+        session.delete(row)
+    return view
+
+
+def get_feature(actor: Actor, feature_id: str) -> Feature:
+    """Raises FeatureNotFoundError."""
+    with transaction() as session:
+        row = queries.feature_by_id(session, actor.tenant_id, feature_id)
+        if row is None:
+            raise FeatureNotFoundError
+        return view_of(row)
+
+
+def list_features(actor: Actor, page: PageRequest) -> Page[Feature]:
+    """Oldest first. Raises InvalidInputError if the page starts after an unknown id."""
+    with transaction() as session:
+        after = key_after(page.starting_after, lambda id_: _key_of(session, actor, id_))
+        rows, has_more = queries.features_page(session, actor.tenant_id, after, page.limit)
+        return Page(data=[view_of(row) for row in rows], has_more=has_more)
+
+
+def view_of(row: models.Feature) -> Feature:
+    return Feature(
+        id=row.id,
+        name=row.name if row.name is not None else row.id,
+        type=row.type,
+        unit_label=row.unit_label,
+        unit_label_plural=row.unit_label_plural,
+        metadata=row.metadata_,
+    )
+
+
+def _key_of(session: Session, actor: Actor, feature_id: str) -> int | None:
+    row = queries.feature_by_id(session, actor.tenant_id, feature_id)
+    return row.key if row else None
+
+
+def _check_labels(feature_type: FeatureType, *labels: object) -> None:
+    if feature_type is FeatureType.BINARY:
+        for field, label in zip(("unitLabel", "unitLabelPlural"), labels, strict=True):
+            if isinstance(label, str):
+                raise InvalidInputError(field, "a BINARY feature is not counted, so it has no units")

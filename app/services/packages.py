@@ -1,0 +1,276 @@
+"""Packages: made as drafts, published, sold, archived."""
+
+from collections.abc import Collection, Sequence
+
+from msgspec import UNSET, UnsetType
+from sqlalchemy.exc import IntegrityError
+from sqlmodel import Session, col, delete
+
+from app import clock, models
+from app.contract.actors import Actor
+from app.contract.packages import CreatePackage, DuplicatePackage, Package, PackageFeatureTerms, UpdatePackage
+from app.contract.shapes import Page, PageRequest
+from app.db import transaction
+from app.domain.entitlements import FeatureType
+from app.domain.periods import ResetPeriod
+from app.domain.subscribing import PackageStatus
+from app.errors import AlreadyExistsError, InUseError, InvalidInputError, PackageNotFoundError, PackageStatusError
+from app.queries import features as feature_queries
+from app.queries import packages as queries
+from app.services.package_views import terms_of, views_of
+from app.services.paging import key_after
+
+
+def create_package(actor: Actor, command: CreatePackage) -> Package:
+    """A new DRAFT.
+
+    Raises:
+        AlreadyExistsError: the id is taken.
+        InvalidInputError: an unknown feature or base package, a BINARY feature with an entitlement, or base packages for
+            what is not an add-on; it names the field.
+    """
+    with transaction() as session:
+        row = _draft(actor, command.id, command.name, is_addon=bool(command.is_addon), metadata=command.metadata)
+        _insert(session, row)
+        _put_features(session, row, command.features)
+        _put_bases(session, row, command.base_package_ids)
+        return _view(session, row)
+
+
+def duplicate_package(actor: Actor, package_id: str, command: DuplicatePackage) -> Package:
+    """A new DRAFT with the same features and base packages. Prices stay with the original: they are its own at Stripe.
+
+    Raises:
+        PackageNotFoundError: there is none with `package_id`.
+        AlreadyExistsError: the new id is taken.
+    """
+    with transaction() as session:
+        source = _locked(session, actor, package_id)
+        contents = queries.contents_of(session, actor.tenant_id, [queries.key_of(source)])
+        name = source.name if command.name is None else command.name
+        row = _draft(actor, command.new_id, name, is_addon=source.is_addon, metadata=source.metadata_)
+        _insert(session, row)
+        _put_features(session, row, terms_of(contents.features[queries.key_of(source)]))
+        _put_bases(session, row, contents.base_ids[queries.key_of(source)])
+        return _view(session, row)
+
+
+def update_package(actor: Actor, package_id: str, command: UpdatePackage) -> Package:
+    """Absent fields stay. A DRAFT can be edited whole; later only metadata and an add-on's base packages can change.
+
+    Raises:
+        PackageNotFoundError: there is none with `package_id`.
+        PackageStatusError: a field that can no longer change.
+        InvalidInputError: as for `create_package`.
+    """
+    with transaction() as session:
+        row = _locked(session, actor, package_id)
+        if row.status is not PackageStatus.DRAFT:
+            _refuse_edits_after_draft(row, command)
+        if command.name is not UNSET:
+            row.name = command.name
+        if not isinstance(command.is_addon, UnsetType):
+            row.is_addon = command.is_addon
+        if not isinstance(command.features, UnsetType):
+            _put_features(session, row, command.features)
+        if not isinstance(command.base_package_ids, UnsetType):
+            _put_bases(session, row, command.base_package_ids)
+        elif not row.is_addon:
+            _put_bases(session, row, [])
+        if command.metadata is not UNSET:
+            row.metadata_ = command.metadata if command.metadata is not None else {}
+        row.updated_at = clock.now()
+        session.flush()
+        return _view(session, row)
+
+
+def publish_package(actor: Actor, package_id: str) -> Package:
+    """DRAFT to PUBLISHED; a repeat changes nothing.
+
+    Raises:
+        PackageNotFoundError: there is none with `package_id`.
+        PackageStatusError: it is ARCHIVED.
+    """
+    return _move(actor, package_id, PackageStatus.DRAFT, PackageStatus.PUBLISHED)
+
+
+def archive_package(actor: Actor, package_id: str) -> Package:
+    """PUBLISHED to ARCHIVED; a repeat changes nothing. Existing subscriptions go on.
+
+    Raises:
+        PackageNotFoundError: there is none with `package_id`.
+        PackageStatusError: it is a DRAFT.
+    """
+    return _move(actor, package_id, PackageStatus.PUBLISHED, PackageStatus.ARCHIVED)
+
+
+def delete_package(actor: Actor, package_id: str) -> Package:
+    """Delete a DRAFT, and return what it was.
+
+    Raises:
+        PackageNotFoundError: there is none with `package_id`.
+        InUseError: it was published: subscriptions, present or past, may point to it.
+    """
+    with transaction() as session:
+        row = _locked(session, actor, package_id)
+        if row.status is not PackageStatus.DRAFT:
+            raise InUseError(f"Package {package_id} cannot be deleted: it is {row.status}. Archive it instead.")
+        view = _view(session, row)
+        session.delete(row)
+    return view
+
+
+def get_package(actor: Actor, package_id: str) -> Package:
+    """Raises PackageNotFoundError."""
+    with transaction() as session:
+        row = queries.package_by_id(session, actor.tenant_id, package_id)
+        if row is None:
+            raise PackageNotFoundError
+        return _view(session, row)
+
+
+def list_packages(actor: Actor, page: PageRequest, status: PackageStatus | None) -> Page[Package]:
+    """Of one status, or of all (None); oldest first. Raises InvalidInputError if the page starts after an unknown id."""
+    with transaction() as session:
+        after = key_after(page.starting_after, lambda id_: _key_of(session, actor, id_))
+        rows, has_more = queries.packages_page(session, actor.tenant_id, status, after, page.limit)
+        return Page(data=views_of(session, actor.tenant_id, rows), has_more=has_more)
+
+
+def packages_by_id(actor: Actor, package_ids: Collection[str]) -> dict[str, Package]:
+    """Those that exist, by id. A fixed number of statements, for loaders."""
+    with transaction() as session:
+        rows = queries.packages_by_id(session, actor.tenant_id, package_ids)
+        return {view.id: view for view in views_of(session, actor.tenant_id, rows)}
+
+
+def packages_holding(actor: Actor, feature_ids: Collection[str]) -> dict[str, list[Package]]:
+    """For each feature the packages that hold it, oldest first. A fixed number of statements, for loaders."""
+    with transaction() as session:
+        held = queries.package_keys_with_features(session, actor.tenant_id, feature_ids)
+        rows = queries.packages_by_key(session, actor.tenant_id, {key for _, key in held})
+        views = views_of(session, actor.tenant_id, rows)
+    by_key = {row.key: view for row, view in zip(rows, views, strict=True)}
+    return {id_: [by_key[key] for feature_id, key in held if feature_id == id_] for id_ in feature_ids}
+
+
+def _move(actor: Actor, package_id: str, before: PackageStatus, after: PackageStatus) -> Package:
+    with transaction() as session:
+        row = _locked(session, actor, package_id)
+        if row.status not in (before, after):
+            raise PackageStatusError(
+                f"Package {package_id} is {row.status}: only a {before} package can become {after}"
+            )
+        if row.status is before:
+            row.status, row.updated_at = after, clock.now()
+            session.flush()
+        return _view(session, row)
+
+
+def _refuse_edits_after_draft(row: models.Package, command: UpdatePackage) -> None:
+    for field, value in (("name", command.name), ("isAddon", command.is_addon), ("features", command.features)):
+        if value is not UNSET:
+            raise PackageStatusError(
+                f"{field}: package {row.id} is {row.status} and its {field} can no longer change. Duplicate it instead."
+            )
+
+
+def _draft(actor: Actor, id_: str, name: str | None, *, is_addon: bool, metadata: object) -> models.Package:
+    now = clock.now()
+    return models.Package(
+        tenant_id=actor.tenant_id,
+        id=id_,
+        name=name,
+        is_addon=is_addon,
+        status=PackageStatus.DRAFT,
+        metadata_=metadata if metadata is not None else {},
+        created_at=now,
+        updated_at=now,
+    )
+
+
+def _insert(session: Session, row: models.Package) -> None:
+    session.add(row)
+    try:
+        session.flush()
+    except IntegrityError as taken:
+        raise AlreadyExistsError(f"id: a package with the id {row.id!r} exists already") from taken
+
+
+def _put_features(session: Session, row: models.Package, features: Sequence[PackageFeatureTerms]) -> None:
+    """Make these the package's features, in this order."""
+    known = feature_queries.kept_features(session, row.tenant_id, {feature.id for feature in features})
+    session.exec(
+        delete(models.PackageFeature).where(
+            col(models.PackageFeature.tenant_id) == row.tenant_id, col(models.PackageFeature.package_key) == row.key
+        )
+    )
+    for position, terms in enumerate(features):
+        feature = known.get(terms.id)
+        if feature is None:
+            raise InvalidInputError(f"features[{position}].id", "Feature Id not found for app")
+        if feature.type is FeatureType.BINARY and terms.entitlement is not None:
+            raise InvalidInputError(
+                f"features[{position}].entitlement",
+                f"feature {terms.id} is BINARY: it is included or not, without a limit",
+            )
+        session.add(_package_feature(row, position, terms, feature))
+    session.flush()
+
+
+def _package_feature(
+    row: models.Package, position: int, terms: PackageFeatureTerms, feature: models.Feature
+) -> models.PackageFeature:
+    given = terms.entitlement
+    consumable = feature.type is FeatureType.CONSUMABLE
+    return models.PackageFeature(
+        tenant_id=row.tenant_id,
+        package_key=queries.key_of(row),
+        feature_key=feature.key or 0,
+        position=position,
+        name=terms.name,
+        usage_limit=given.limit if given else None,
+        # Without an entitlement a consumable feature is unlimited, and is counted by the month.
+        reset_period=(given.reset_period if given else ResetPeriod.MONTH) if consumable else None,
+        overage_enabled=bool(given and given.overage_enabled),
+    )
+
+
+def _put_bases(session: Session, row: models.Package, base_ids: Sequence[str]) -> None:
+    """Make these the base packages that the add-on may go with."""
+    if base_ids and not row.is_addon:
+        raise InvalidInputError("basePackageIds", "only an add-on can be restricted to base packages")
+    session.exec(
+        delete(models.PackageBase).where(
+            col(models.PackageBase.tenant_id) == row.tenant_id, col(models.PackageBase.addon_key) == row.key
+        )
+    )
+    known = {base.id: base for base in queries.packages_by_id(session, row.tenant_id, base_ids)}
+    for position, base_id in enumerate(base_ids):
+        base = known.get(base_id)
+        if base is None:
+            raise InvalidInputError(f"basePackageIds[{position}]", "Package Id not found for app")
+        if base.is_addon:
+            raise InvalidInputError(
+                f"basePackageIds[{position}]", f"package {base_id} is an add-on, not a base package"
+            )
+        session.add(
+            models.PackageBase(tenant_id=row.tenant_id, addon_key=queries.key_of(row), base_key=queries.key_of(base))
+        )
+    session.flush()
+
+
+def _locked(session: Session, actor: Actor, package_id: str) -> models.Package:
+    row = queries.locked_package(session, actor.tenant_id, package_id)
+    if row is None:
+        raise PackageNotFoundError
+    return row
+
+
+def _view(session: Session, row: models.Package) -> Package:
+    return views_of(session, row.tenant_id, [row])[0]
+
+
+def _key_of(session: Session, actor: Actor, package_id: str) -> int | None:
+    row = queries.package_by_id(session, actor.tenant_id, package_id)
+    return row.key if row else None

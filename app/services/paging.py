@@ -1,0 +1,19 @@
+"""How every list is paged: the id a caller names becomes the key that the next page starts after."""
+
+from collections.abc import Callable
+
+from app.errors import InvalidInputError
+
+
+def key_after(starting_after: str | None, find: Callable[[str], int | None]) -> int | None:
+    """The key of the row that the caller has seen last.
+
+    Raises:
+        InvalidInputError: there is no such row. To begin anew instead would send an importer round in circles.
+    """
+    if starting_after is None:
+        return None
+    key = find(starting_after)
+    if key is None:
+        raise InvalidInputError("startingAfter", f"there is nothing with the id {starting_after!r}")
+    return key

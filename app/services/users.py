@@ -1,0 +1,87 @@
+"""Users: create, change, rename, read."""
+
+from msgspec import UNSET
+from sqlalchemy.exc import IntegrityError
+from sqlmodel import Session
+
+from app import clock, models
+from app.contract.actors import Actor
+from app.contract.shapes import Page, PageRequest
+from app.contract.users import CreateUser, UpdateUser, User
+from app.db import transaction
+from app.errors import AlreadyExistsError, UserNotFoundError
+from app.queries import users as queries
+from app.services.paging import key_after
+
+
+def create_user(actor: Actor, command: CreateUser) -> User:
+    """Raises AlreadyExistsError if the id is taken. Several users may share an email."""
+    now = clock.now()
+    row = models.User(
+        tenant_id=actor.tenant_id,
+        id=command.id,
+        billing_id=command.billing_id,
+        name=command.name,
+        email=command.email,
+        metadata_=command.metadata if command.metadata is not None else {},
+        created_at=now,
+        updated_at=now,
+    )
+    try:
+        with transaction() as session:
+            session.add(row)
+    except IntegrityError as taken:
+        raise AlreadyExistsError(f"id: a user with the id {command.id!r} exists already") from taken
+    return view_of(row)
+
+
+def update_user(actor: Actor, user_id: str, command: UpdateUser) -> User:
+    """Absent fields stay; a new id renames, and subscriptions and usage follow.
+
+    Raises:
+        UserNotFoundError: there is none with `user_id`.
+        AlreadyExistsError: the new id is another user's.
+    """
+    try:
+        with transaction() as session:
+            row = queries.locked_user(session, actor.tenant_id, user_id)
+            if row is None:
+                raise UserNotFoundError
+            if isinstance(command.id, str):
+                row.id = command.id
+            for field in ("billing_id", "name", "email"):
+                value = getattr(command, field)
+                if value is not UNSET:
+                    setattr(row, field, value)
+            if command.metadata is not UNSET:
+                row.metadata_ = command.metadata if command.metadata is not None else {}
+            row.updated_at = clock.now()
+    except IntegrityError as taken:
+        raise AlreadyExistsError(f"id: a user with the id {command.id!r} exists already") from taken
+    return view_of(row)
+
+
+def get_user(actor: Actor, user_id: str) -> User:
+    """Raises UserNotFoundError."""
+    with transaction() as session:
+        row = queries.user_by_id(session, actor.tenant_id, user_id)
+        if row is None:
+            raise UserNotFoundError
+        return view_of(row)
+
+
+def list_users(actor: Actor, page: PageRequest) -> Page[User]:
+    """Oldest first. Raises InvalidInputError if the page starts after an unknown id."""
+    with transaction() as session:
+        after = key_after(page.starting_after, lambda id_: _key_of(session, actor, id_))
+        rows, has_more = queries.users_page(session, actor.tenant_id, after, page.limit)
+        return Page(data=[view_of(row) for row in rows], has_more=has_more)
+
+
+def view_of(row: models.User) -> User:
+    return User(id=row.id, billing_id=row.billing_id, name=row.name, email=row.email, metadata=row.metadata_)
+
+
+def _key_of(session: Session, actor: Actor, user_id: str) -> int | None:
+    row = queries.user_by_id(session, actor.tenant_id, user_id)
+    return row.key if row else None
