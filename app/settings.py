@@ -5,7 +5,7 @@ from functools import cache
 from pathlib import Path
 from typing import Literal
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 DEVELOPMENT_SECRET_KEY = "development-only-secret-key"  # noqa: S105 — refused outside development, see `production_has_its_secrets`
@@ -58,10 +58,20 @@ class Settings(BaseSettings):
         return self
 
 
+class SettingsError(Exception):
+    """The environment says something that cannot be; the message lists what, for the operator."""
+
+
 @cache
 def settings() -> Settings:
-    """The settings of this process, read once."""
-    return Settings()
+    """The settings of this process, read once. Raises SettingsError."""
+    try:
+        return Settings()
+    except ValidationError as refused:
+        problems = [
+            f"{'.'.join(map(str, error['loc'])) or 'environment'}: {error['msg']}" for error in refused.errors()
+        ]
+        raise SettingsError("; ".join(problems)) from None  # the cause would print the values, secrets among them
 
 
 def environment_with(**values: str) -> dict[str, str]:

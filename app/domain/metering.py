@@ -70,9 +70,11 @@ def total_after(used: int, action: RecordUsageAction, delta: int) -> int:
 def replay(events: Iterable[tuple[RecordUsageAction, int]]) -> int:
     """The total that recorded events leave behind, in ledger order, from an empty period.
 
-    This is what "`used` is the ledger inside the period" means. `queries.usage.replayed_totals` is the same rule in SQL.
+    An event is (SET, what it said) or (ADD, what it applied): a taking back that was cut at zero when it was recorded stays
+    cut in whichever period it is counted later. This is what "`used` is the ledger inside the period" means;
+    `queries.usage.replayed_totals` is the same rule in SQL.
     """
     used = 0
-    for action, delta in events:
-        used = total_after(used, action, delta)
+    for action, amount in events:
+        used = total_after(used, action, amount)
     return used

@@ -71,18 +71,19 @@ FROM unnest(
 ) WITH ORDINALITY AS w(user_key, feature_key, period_start, period_end, n)
 LEFT JOIN LATERAL (
   WITH event AS (
-    SELECT e.id, e.action, e.delta FROM usage_events e
+    -- An ADD counts as what it changed when it was recorded (a take-back was cut at zero then), a SET as what it said.
+    SELECT e.id, e.action, CASE e.action WHEN 'SET' THEN e.delta ELSE e.applied END AS amount FROM usage_events e
     WHERE e.tenant_id = :tenant_id AND e.user_key = w.user_key AND e.feature_key = w.feature_key
       AND e.at >= w.period_start AND e.at < w.period_end AND e.recorded
   ), last_set AS (
-    SELECT id, delta FROM event WHERE action = 'SET' ORDER BY id DESC LIMIT 1
+    SELECT id, amount FROM event WHERE action = 'SET' ORDER BY id DESC LIMIT 1
   ), running AS (
-    SELECT id, coalesce((SELECT delta FROM last_set), 0) + sum(delta) OVER (ORDER BY id) AS total FROM event
+    SELECT id, coalesce((SELECT amount FROM last_set), 0) + sum(amount) OVER (ORDER BY id) AS total FROM event
     WHERE action = 'ADD' AND id > coalesce((SELECT id FROM last_set), 0)
   )
   SELECT coalesce(
     (SELECT total FROM running ORDER BY id DESC LIMIT 1) - least(0, (SELECT min(total) FROM running)),
-    (SELECT delta FROM last_set)
+    (SELECT amount FROM last_set)
   ) AS used
 ) AS totals ON true
 ORDER BY w.n

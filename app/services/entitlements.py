@@ -13,6 +13,7 @@ from app.contract.usage import CheckAccess, Consumption, ConsumptionInPeriod, En
 from app.db import transaction
 from app.domain.entitlements import Candidate, FeatureType, decide_access, winner
 from app.domain.periods import Period, past_periods
+from app.domain.values import INT32_MAX
 from app.errors import FeatureNotFoundError, MeterlineError, UserNotFoundError
 from app.queries import features as feature_queries
 from app.queries import usage as usage_queries
@@ -141,4 +142,5 @@ def _in_period(decider: Candidate, period: Period, used: int) -> ConsumptionInPe
 
 
 def _consumption(decider: Candidate, used: int) -> Consumption:
-    return Consumption(used=used, budget=decider.limit, overage_enabled=decider.overage_enabled)
+    # A change to a longer period can sum up more than an Int carries; the decision itself was made with the true number.
+    return Consumption(used=min(used, INT32_MAX), budget=decider.limit, overage_enabled=decider.overage_enabled)

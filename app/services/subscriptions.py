@@ -46,7 +46,14 @@ def subscribe(actor: Actor, command: Subscribe) -> list[Subscription]:
             package_queries.sellables(session, actor.tenant_id, packages),
             [package.id for _, package in live if not package.is_addon],
         )
-        rows = [_new_subscription(actor, user.key, package, command.metadata, now) for package in packages]
+        # An add-on never outlives its base: one that is bought on a base already cancelled ends with it.
+        addons_end_at = next((held.ends_at for held, package in live if not package.is_addon), None)
+        rows = [
+            _new_subscription(
+                actor, user.key, package, command.metadata, now, addons_end_at if package.is_addon else None
+            )
+            for package in packages
+        ]
         # One by one, so that the ids grow in the order asked for.
         for row in rows:
             session.add(row)
@@ -127,7 +134,12 @@ def list_subscriptions(actor: Actor, page: PageRequest, user_id: str | None) -> 
 
 
 def _new_subscription(
-    actor: Actor, user_key: int, package: models.Package, metadata: object, now: datetime
+    actor: Actor,
+    user_key: int,
+    package: models.Package,
+    metadata: object,
+    now: datetime,
+    ends_at: datetime | None,
 ) -> models.Subscription:
     return models.Subscription(
         tenant_id=actor.tenant_id,
@@ -135,6 +147,7 @@ def _new_subscription(
         package_key=package_queries.key_of(package),
         status=SubscriptionStatus.ACTIVE,
         started_at=now,
+        ends_at=ends_at,
         metadata_=metadata if metadata is not None else {},
         created_at=now,
         updated_at=now,

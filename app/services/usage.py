@@ -7,8 +7,8 @@ from app import clock, models
 from app.contract.actors import Actor
 from app.contract.usage import Consumption, RecordedUsage, RecordUsage
 from app.db import transaction
-from app.domain.entitlements import Candidate, FeatureType, winner
-from app.domain.metering import Decision, decide
+from app.domain.entitlements import FeatureType, winner
+from app.domain.metering import decide
 from app.domain.periods import Period
 from app.errors import FeatureNotFoundError, IdempotencyConflictError, OverloadedError, UserNotFoundError
 from app.queries import features as feature_queries
@@ -78,7 +78,9 @@ def _record(session: Session, actor: Actor, command: RecordUsage) -> RecordedUsa
         recorded=decision.recorded,
         reason=decision.reason,
         idempotency_key=command.idempotency_key,
-        **_receipt(decider if period else None, decision),
+        used_after=decision.used if period else None,
+        budget=decider.limit if decider and period else None,
+        overage_enabled=decider.overage_enabled if decider and period else None,
     )
     event_id = queries.insert_event(session, event)
     if event_id is None:
@@ -105,13 +107,6 @@ def _total(session: Session, counter: models.Consumption, period: Period | None)
         return standing
     (used,) = queries.replayed_totals(session, counter.tenant_id, [(counter.user_key, counter.feature_key, period)])
     return used
-
-
-def _receipt(decider: Candidate | None, decision: Decision) -> dict[str, int | bool | None]:
-    """The part of the answer that a repeat could not compute again."""
-    if decider is None:
-        return {"used_after": None, "budget": None, "overage_enabled": None}
-    return {"used_after": decision.used, "budget": decider.limit, "overage_enabled": decider.overage_enabled}
 
 
 def _repeated(first: models.UsageEvent, command: RecordUsage, user_key: int, feature_key: int) -> RecordedUsage:

@@ -1,0 +1,89 @@
+"""Jobs: what the web processes know of the workers. Names and a broker; the code is in `workers/`, which `app` never imports."""
+
+import secrets
+from functools import cache
+from urllib.parse import urlsplit
+
+from celery import Celery
+from celery.exceptions import TimeoutError as ResultTimeoutError
+from kombu.exceptions import OperationalError
+from redis.exceptions import RedisError
+
+from app.settings import settings
+
+HEARTBEAT = "maintenance.heartbeat"
+JOBS = (HEARTBEAT,)
+"""Every name that may be sent. A test proves that each is a registered task."""
+
+# A broker that is away must cost a caller well under a second: without these limits a plain `.delay()` blocks without end.
+_TRANSPORT_OPTIONS = {
+    "max_retries": 3,
+    "interval_start": 0,
+    "interval_step": 0.2,
+    "interval_max": 0.5,
+    "socket_connect_timeout": 2,
+    # Longer than the longest job: a message that is not acknowledged by then is taken for lost and delivered again.
+    "visibility_timeout": 900,
+    # kombu looks for such messages every 100 s by default, which would be added to the timeout.
+    "unacked_restore_interval": 10,
+    "unacked_restore_throttle": 1,
+}
+
+
+def make_celery() -> Celery:
+    """The Celery application that both sides share: where the broker is, and how messages look."""
+    celery = Celery("meterline", broker=_kombu_url(settings().redis_url), backend=_backend_url(settings().redis_url))
+    celery.conf.update(
+        task_serializer="json",
+        result_serializer="json",
+        accept_content=["json"],
+        timezone="UTC",
+        task_default_queue="default",
+        task_ignore_result=True,
+        result_expires=600,
+        redis_socket_connect_timeout=2,
+        broker_transport_options=_TRANSPORT_OPTIONS,
+        result_backend_transport_options={"retry_policy": {"max_retries": 1, "interval_start": 0}},
+    )
+    return celery
+
+
+@cache
+def _sender() -> Celery:
+    return make_celery()
+
+
+def worker_answers(timeout_seconds: float) -> bool:
+    """Whether a job sent now comes back from a worker in time: web, broker, worker and results, the whole way.
+
+    Blocks for up to `timeout_seconds`, and about one second more when the broker is away.
+    """
+    nonce = secrets.token_hex(8)
+    try:
+        result = _sender().send_task(HEARTBEAT, args=[nonce], ignore_result=False, expires=timeout_seconds)
+        return bool(result.get(timeout=timeout_seconds) == nonce)
+    except (ResultTimeoutError, OperationalError, RedisError, OSError):
+        return False
+
+
+def broker_answers() -> bool:
+    """Whether the broker can be reached now. Blocks for a second or two at most."""
+    try:
+        with _sender().connection_for_write() as connection:
+            connection.ensure_connection(max_retries=1, interval_start=0, timeout=2)
+    except (OperationalError, RedisError, OSError):
+        return False
+    return True
+
+
+def _kombu_url(redis_url: str) -> str:
+    """kombu's spelling of a socket URL: `unix:///path?db=0` is `redis+socket:///path?virtual_host=0`."""
+    parts = urlsplit(redis_url)
+    if parts.scheme != "unix":
+        return redis_url
+    return f"redis+socket://{parts.path}?{parts.query.replace('db=', 'virtual_host=')}"
+
+
+def _backend_url(redis_url: str) -> str:
+    """Celery's result backend spells a socket `socket:///path?virtual_host=0`."""
+    return _kombu_url(redis_url).replace("redis+socket://", "socket://", 1)

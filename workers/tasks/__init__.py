@@ -1,0 +1,1 @@
+"""Tasks, per topic: each a few lines that call one service."""
