@@ -1,0 +1,40 @@
+"""How large and how deep a GraphQL document may be."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """One number for each way a document can cost more than it is worth. GraphiQL's introspection query passes all of
+    them.
+
+    They bound what one document costs before any resolver runs. They count fields, not rows: lists have their own page
+    sizes.
+    """
+
+    # The longest documents of real clients are introspection queries of 2 KB. The parser's AST takes 60-90 bytes for
+    # one of text.
+    document_bytes: int = 8_192
+    # Several of the engine's validators are quadratic: 10 000 of anything is 10-20 s, 1 000 tokens are milliseconds.
+    tokens: int = 1_000
+    # The C parser's destructor recurses once for each level and ends the process at 20 000; its output grows with the
+    # square of the depth. The deepest introspection query nests 18.
+    nesting: int = 24
+    # Selection sets inside each other, fragments expanded. The deepest useful path is subscriptions → package →
+    # features.
+    depth: int = 12
+    # `__schema` and `__type` have depths of their own: the type references of introspection queries nest 9 times
+    # `ofType`.
+    introspection_depth: int = 20
+    # Lists of introspection inside each other (`fields { type { fields …`): each one multiplies the answer by the size
+    # of the schema.
+    introspection_lists: int = 2
+    # Every selected field, fragments expanded: aliases and fragments that double otherwise ask for 10 000 with 700
+    # bytes.
+    fields: int = 250
+    # Each root field may be a transaction.
+    root_fields: int = 10
+    definitions: int = 30
+    # What parsed documents may take in memory: number, and bytes of their text (the AST is 60-90 times that).
+    cached_documents: int = 512
+    cached_bytes: int = 262_144
