@@ -1,0 +1,208 @@
+"""One example for every request and response of the API, as the OpenAPI document shows them.
+
+They tell one story: Ada, who has Pro with 1,000 API calls a month. The responses are built from the views themselves, so an
+example that no longer fits its type does not even start; a test holds the requests against the commands.
+"""
+
+from dataclasses import dataclass
+from typing import Any, Final
+
+from app.contract.features import Feature
+from app.contract.packages import Package, PackageFeature, PackagePrice
+from app.contract.shapes import Page, View
+from app.contract.subscriptions import Subscription
+from app.contract.usage import Consumption, ConsumptionInPeriod, Entitlement, RecordedUsage, ShowUsage
+from app.contract.users import GeneratedUserToken, User
+from app.domain.entitlements import ALLOWED_CONSUMABLE, FeatureType
+from app.domain.metering import LIMIT_WOULD_BE_EXCEEDED
+from app.domain.periods import ResetPeriod
+from app.domain.subscribing import PackageStatus, SubscriptionStatus
+from app.rest.subscriptions import Subscribed
+
+
+@dataclass(frozen=True, slots=True)
+class Examples:
+    """Of one operation, each by a short title."""
+
+    responses: dict[str, View]
+    requests: dict[str, dict[str, Any]]
+
+
+API_CALLS = Feature(
+    id="api-calls",
+    name="API calls",
+    type=FeatureType.CONSUMABLE,
+    unit_label="API call",
+    unit_label_plural="API calls",
+    metadata={},
+)
+ADA = User(
+    id="ada", billing_id="cus_Qb3kZ0", name="Ada Lovelace", email="ada@example.com", metadata={"region": "eu-west"}
+)
+PRO = Package(
+    id="pro",
+    name="Pro",
+    is_addon=False,
+    status=PackageStatus.PUBLISHED,
+    updated_at="2026-03-01T09:30:00.000Z",
+    metadata={"team": "blue"},
+    base_package_ids=[],
+    features=[
+        PackageFeature(
+            id="api-calls",
+            name="API calls",
+            type=FeatureType.CONSUMABLE,
+            limit=1000,
+            reset_period=ResetPeriod.MONTH,
+            overage_enabled=False,
+            unit_label="API call",
+            unit_label_plural="API calls",
+            metadata={},
+        )
+    ],
+    prices=[
+        PackagePrice(
+            id="price_1P3xQ2",
+            provider="STRIPE",
+            amount=5000,
+            display_amount="50.00",
+            currency="gbp",
+            interval="month",
+        )
+    ],
+)
+PRO_DRAFT = Package(
+    id="pro-2027",
+    name="Pro 2027",
+    is_addon=False,
+    status=PackageStatus.DRAFT,
+    updated_at="2026-03-04T16:20:00.000Z",
+    metadata={"team": "blue"},
+    base_package_ids=[],
+    features=PRO.features,
+    prices=[],
+)
+PRO_ARCHIVED = Package(
+    id="pro",
+    name="Pro",
+    is_addon=False,
+    status=PackageStatus.ARCHIVED,
+    updated_at="2026-09-01T09:30:00.000Z",
+    metadata={"team": "blue"},
+    base_package_ids=[],
+    features=PRO.features,
+    prices=PRO.prices,
+)
+ADAS_PRO = Subscription(
+    id="1042",
+    user_id="ada",
+    status=SubscriptionStatus.ACTIVE,
+    started_at="2026-03-05T10:00:00.000Z",
+    ends_at=None,
+    metadata={},
+    package=PRO,
+)
+ADAS_PRO_ENDING = Subscription(
+    id="1042",
+    user_id="ada",
+    status=SubscriptionStatus.ACTIVE,
+    started_at="2026-03-05T10:00:00.000Z",
+    ends_at="2026-05-05T10:00:00.000Z",
+    metadata={},
+    package=PRO,
+)
+USED = Consumption(used=250, budget=1000, overage_enabled=False)
+USED_UP = Consumption(used=1000, budget=1000, overage_enabled=False)
+EVENT_ID = "70211"
+TOKEN = "eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9.eyJ1c2VySWQiOiJhZGEifQ.c2ln"  # noqa: S105 — signs nothing
+TERMS = {"id": "api-calls", "entitlement": {"limit": 1000, "resetPeriod": "MONTH", "overageEnabled": False}}
+
+
+def _of(response: View, request: dict[str, Any] | None = None) -> Examples:
+    return Examples({"Example": response}, {"Example": request} if request else {})
+
+
+def _page(view: View) -> Examples:
+    return _of(Page(data=[view], has_more=False))
+
+
+EXAMPLES: Final[dict[str, Examples]] = {
+    "createFeature": _of(
+        API_CALLS,
+        {
+            "id": "api-calls",
+            "name": "API calls",
+            "type": "CONSUMABLE",
+            "unitLabel": "API call",
+            "unitLabelPlural": "API calls",
+        },
+    ),
+    "feature": _of(API_CALLS),
+    "features": _page(API_CALLS),
+    "updateFeature": _of(API_CALLS, {"name": "API calls"}),
+    "deleteFeature": _of(API_CALLS),
+    "createPackage": _of(
+        PRO_DRAFT, {"id": "pro-2027", "name": "Pro 2027", "features": [TERMS], "metadata": {"team": "blue"}}
+    ),
+    "package": _of(PRO),
+    "packages": _page(PRO),
+    "updatePackage": _of(PRO_DRAFT, {"name": "Pro 2027", "features": [TERMS]}),
+    "deletePackage": _of(PRO_DRAFT),
+    "publishPackage": _of(PRO),
+    "archivePackage": _of(PRO_ARCHIVED),
+    "duplicatePackage": _of(PRO_DRAFT, {"newId": "pro-2027", "name": "Pro 2027"}),
+    "createUser": _of(
+        ADA,
+        {
+            "id": "ada",
+            "name": "Ada Lovelace",
+            "email": "ada@example.com",
+            "billingId": "cus_Qb3kZ0",
+            "metadata": {"region": "eu-west"},
+        },
+    ),
+    "user": _of(ADA),
+    "users": _page(ADA),
+    "updateUser": _of(ADA, {"email": "ada@example.com"}),
+    "generateUserToken": _of(GeneratedUserToken(token=TOKEN)),
+    "subscribe": _of(Subscribed(data=[ADAS_PRO]), {"userId": "ada", "packageIds": ["pro"]}),
+    "subscription": _of(ADAS_PRO),
+    "subscriptions": _page(ADAS_PRO),
+    "cancelSubscription": _of(ADAS_PRO_ENDING, {"atPeriodEnd": True}),
+    "changeSubscription": _of(ADAS_PRO, {"packageId": "pro"}),
+    "recordUsage": Examples(
+        {
+            "Counted": RecordedUsage(recorded=True, reason=None, event_id=EVENT_ID, duplicate=False, consumption=USED),
+            "Refused at the limit": RecordedUsage(
+                recorded=False, reason=LIMIT_WOULD_BE_EXCEEDED, event_id=EVENT_ID, duplicate=False, consumption=USED_UP
+            ),
+        },
+        {
+            "One more": {"userId": "ada", "featureId": "api-calls", "idempotencyKey": "request-8817"},
+            "Take five back": {"userId": "ada", "featureId": "api-calls", "delta": -5},
+            "Set the total": {"userId": "ada", "featureId": "api-calls", "delta": 250, "action": "SET"},
+        },
+    ),
+    "canUseFeature": _of(
+        Entitlement(
+            access=True,
+            reason=ALLOWED_CONSUMABLE,
+            consumption=USED,
+            package_id="pro",
+            period_start="2026-04-05T10:00:00.000Z",
+            period_end="2026-05-05T10:00:00.000Z",
+        )
+    ),
+    "showUsage": _of(
+        ShowUsage(
+            current=ConsumptionInPeriod(
+                period_start="2026-04-05T10:00:00.000Z", period_end="2026-05-05T10:00:00.000Z", consumption=USED
+            ),
+            past=[
+                ConsumptionInPeriod(
+                    period_start="2026-03-05T10:00:00.000Z", period_end="2026-04-05T10:00:00.000Z", consumption=USED_UP
+                )
+            ],
+        )
+    ),
+}

@@ -1,0 +1,67 @@
+"""Query parameters that several lists share, and the refusal of those that nobody knows."""
+
+from functools import cache
+from typing import Annotated, Any
+
+from litestar.connection import ASGIConnection
+from litestar.handlers import BaseRouteHandler
+from litestar.params import PathParameter, QueryParameter
+
+from app.contract.shapes import PAGE_LIMIT_DEFAULT, PAGE_LIMIT_MAX, PageRequest
+from app.domain.values import check_optional_text
+from app.errors import InvalidInputError
+
+FeatureId = Annotated[str, PathParameter(name="featureId", description="The feature's id, percent-encoded.")]
+PackageId = Annotated[str, PathParameter(name="packageId", description="The package's id, percent-encoded.")]
+UserId = Annotated[str, PathParameter(name="userId", description="The user's id, percent-encoded.")]
+SubscriptionId = Annotated[str, PathParameter(name="subscriptionId", description="The subscription's id.")]
+
+
+async def page_request(
+    # The bounds are told here and kept by PageRequest, whose words are the same at both doors.
+    limit: Annotated[
+        int,
+        QueryParameter(
+            name="limit",
+            description="At most so many.",
+            schema_extra={"minimum": 1, "maximum": PAGE_LIMIT_MAX},
+        ),
+    ] = PAGE_LIMIT_DEFAULT,
+    starting_after: Annotated[
+        str | None,
+        QueryParameter(name="startingAfter", description="Those after the item with this id: the last one you have."),
+    ] = None,
+) -> PageRequest:
+    """The dependency `page` of every list, from `limit` and `startingAfter`."""
+    check_optional_text("startingAfter", starting_after)
+    return PageRequest(limit=limit, starting_after=starting_after)
+
+
+def refuse_unknown_parameters(connection: ASGIConnection[Any, Any, Any, Any], handler: BaseRouteHandler) -> None:
+    """A guard. A misspelt `startingafter` would start the list anew in silence, and a caller would loop on the first page.
+
+    Raises:
+        InvalidInputError: a parameter that the operation does not have, or one given twice.
+    """
+    known = _query_parameters(handler)
+    for name, values in connection.query_params.dict().items():
+        if name not in known:
+            raise InvalidInputError(name, f"is not a query parameter here; known: {', '.join(sorted(known)) or 'none'}")
+        if len(values) > 1:
+            raise InvalidInputError(name, "must be given at most once")
+
+
+@cache
+def _query_parameters(handler: BaseRouteHandler) -> frozenset[str]:
+    signatures = [handler.parsed_fn_signature]
+    signatures += [
+        provided.parsed_fn_signature
+        for name, provided in handler.resolve_dependencies().items()
+        if name in handler.parsed_fn_signature.parameters
+    ]
+    return frozenset(
+        field.kwarg_definition.name
+        for signature in signatures
+        for field in signature.parameters.values()
+        if isinstance(field.kwarg_definition, QueryParameter) and field.kwarg_definition.name
+    )
