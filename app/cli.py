@@ -5,9 +5,11 @@ from datetime import timedelta
 import click
 
 from app import logs, migrating
-from app.contract.actors import KeyKind
+from app.domain.keys import KeyKind
 from app.domain.metering import Enforcement
 from app.errors import MeterlineError
+from app.graphql import admin
+from app.graphql.engine import read_sdl
 from app.services import tenants, tokens
 from app.settings import SettingsError, settings
 
@@ -34,10 +36,22 @@ def meterline() -> None:
 
 @meterline.command()
 @click.option("--revision", default="head", show_default=True, help="Where to migrate to.")
-def migrate(revision: str) -> None:
+@click.option(
+    "--new", metavar="SUBJECT", help="For developers: first write a migration for what changed in app/models."
+)
+def migrate(revision: str, new: str | None) -> None:
     """Bring the database to this release's schema. Does nothing when it is there already."""
     migrating.upgrade(settings().database_url, revision)
+    if new:
+        click.echo(f"Written: {migrating.write_migration(settings().database_url, new)}. Read it before you use it.")
+        return
     click.echo("The database is up to date.")
+
+
+@meterline.command()
+def schema() -> None:
+    """Print the GraphQL schema of the admin API."""
+    click.echo(read_sdl(admin.SDL))
 
 
 @meterline.group()

@@ -35,6 +35,8 @@ def configure() -> None:
     root = logging.getLogger()
     root.handlers = [handler]
     root.setLevel(settings().log_level)
+    # It says twice at each look at the database's revision which database it is.
+    logging.getLogger("alembic.runtime.migration").setLevel(logging.WARNING)
 
 
 def _rendering() -> list[Processor]:

@@ -6,7 +6,7 @@ from pathlib import Path
 from alembic import command
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
-from alembic.script import ScriptDirectory
+from alembic.script import Script, ScriptDirectory
 from sqlalchemy import Connection, make_url
 
 MIGRATIONS = Path(__file__).resolve().parents[1] / "migrations"
@@ -30,6 +30,14 @@ def upgrade(database_url: str, revision: str = "head") -> None:
 def downgrade(database_url: str, revision: str) -> None:
     """Migrate down to `revision` (`base` for an empty database)."""
     command.downgrade(alembic_config(database_url), revision)
+
+
+def write_migration(database_url: str, subject: str) -> str:
+    """Write a migration from what the database has to what the models say, and return its path."""
+    script = command.revision(alembic_config(database_url), message=subject, autogenerate=True)
+    if not isinstance(script, Script):
+        raise TypeError("one migration was asked for, and Alembic wrote several or none")
+    return str(script.path)
 
 
 @cache

@@ -1,4 +1,8 @@
-"""Real servers for the tests: one Postgres and one Valkey per run, a migrated database of its own for each test that asks."""
+"""Real servers for the tests: one Postgres and one Valkey per run.
+
+Most tests share one migrated database and have a tenant each (`tenant`); a test that needs a database to itself asks for
+`database_url`.
+"""
 
 import itertools
 import tempfile
@@ -10,8 +14,11 @@ import pytest
 from psycopg import sql
 
 from app import migrating
+from app.db import engine
 from app.dev.postgres import EmbeddedPostgres
 from app.dev.valkey import EmbeddedValkey
+from app.settings import settings
+from tests.tenants import Tenant, new_tenant
 
 _TEMPLATE = "migrated"
 _numbers = itertools.count(1)
@@ -68,6 +75,32 @@ def database_url(postgres: EmbeddedPostgres, migrated_template: str) -> Iterator
     _execute(postgres, "CREATE DATABASE {} TEMPLATE {} STRATEGY file_copy", name, migrated_template)
     yield postgres.url_of(name)
     _execute(postgres, "DROP DATABASE {} WITH (FORCE)", name)
+
+
+@pytest.fixture(scope="session")
+def product(postgres: EmbeddedPostgres, migrated_template: str, redis_url: str) -> Iterator[str]:
+    """Points the product in this process at a migrated database and at Valkey; the URL of that database."""
+    _execute(postgres, "CREATE DATABASE product TEMPLATE {} STRATEGY file_copy", migrated_template)
+    with pytest.MonkeyPatch.context() as environment:
+        environment.setenv("METERLINE_ENV", "development")
+        environment.setenv("DATABASE_URL", postgres.url_of("product"))
+        environment.setenv("REDIS_URL", redis_url)
+        settings.cache_clear()
+        engine.cache_clear()
+        yield postgres.url_of("product")
+        engine().dispose()
+        engine.cache_clear()
+    settings.cache_clear()
+
+
+@pytest.fixture
+def tenant(product: str) -> Tenant:
+    return new_tenant()
+
+
+@pytest.fixture
+def other_tenant(product: str) -> Tenant:
+    return new_tenant()
 
 
 def _execute(postgres: EmbeddedPostgres, statement: str, *names: str) -> None:

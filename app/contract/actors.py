@@ -1,16 +1,8 @@
 """Who calls."""
 
 from dataclasses import dataclass
-from enum import StrEnum
 
 from app.domain.metering import Enforcement
-
-
-class KeyKind(StrEnum):
-    """SECRET keys (`prv_…`) may do everything; PUBLIC ones (`pub_…`) are for browsers and the client API only."""
-
-    SECRET = "SECRET"  # noqa: S105 — the name of a kind, not a secret
-    PUBLIC = "PUBLIC"
 
 
 @dataclass(frozen=True, slots=True)

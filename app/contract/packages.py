@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from msgspec import UNSET, UnsetType, field
+from msgspec import UNSET, UnsetType
 
 from app.contract.shapes import Command, Metadata, Timestamp, View
 from app.domain.entitlements import FeatureType
@@ -38,7 +38,7 @@ class CreatePackage(Command):
     features: list[PackageFeatureTerms]
     name: str | None = None
     is_addon: bool | None = False
-    base_package_ids: list[str] = field(default_factory=list)
+    base_package_ids: list[str] | None = None
     metadata: Metadata = None
 
     def __post_init__(self) -> None:
@@ -46,7 +46,7 @@ class CreatePackage(Command):
         check_optional_text("name", self.name)
         check_metadata("metadata", self.metadata)
         _check_features(self.features)
-        _check_bases(self.base_package_ids)
+        _check_bases(self.base_package_ids or [])
 
 
 class UpdatePackage(Command):

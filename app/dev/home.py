@@ -55,10 +55,18 @@ class Home:
 
     def secret_key(self) -> str:
         """The SECRET_KEY of this home, made at the first call. User tokens stay valid from one run to the next."""
-        path = self.path / "secret_key"
-        if not path.exists():
-            _write_private(path, secrets.token_hex(32))
-        return path.read_text().strip()
+        kept = self.kept("secret_key") or self.keep("secret_key", secrets.token_hex(32))
+        return kept.strip()
+
+    def kept(self, name: str) -> str:
+        """What was kept under a name; empty if nothing was."""
+        path = self.path / name
+        return path.read_text() if path.exists() else ""
+
+    def keep(self, name: str, text: str) -> str:
+        """Keep a small text under a name, for our eyes only, and return it."""
+        _write_private(self.path / name, text)
+        return text
 
     @contextmanager
     def environment_published(self, values: Mapping[str, str]) -> Iterator[None]:

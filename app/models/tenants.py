@@ -5,7 +5,7 @@ from datetime import datetime
 from sqlalchemy import Column, Identity, Integer, LargeBinary
 from sqlmodel import Field, SQLModel
 
-from app.contract.actors import KeyKind
+from app.domain.keys import KeyKind
 from app.domain.metering import Enforcement
 from app.models.columns import choice, generated_key, moment, text_column
 

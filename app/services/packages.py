@@ -33,7 +33,7 @@ def create_package(actor: Actor, command: CreatePackage) -> Package:
         row = _draft(actor, command.id, command.name, is_addon=bool(command.is_addon), metadata=command.metadata)
         _insert(session, row)
         _put_features(session, row, command.features)
-        _put_bases(session, row, command.base_package_ids)
+        _put_bases(session, row, command.base_package_ids or [])
         return _view(session, row)
 
 

@@ -12,17 +12,15 @@ from sqlalchemy.exc import IntegrityError
 from sqlmodel import Session
 
 from app import clock, models
-from app.contract.actors import Actor, KeyKind
+from app.contract.actors import Actor
 from app.db import transaction
+from app.domain.keys import PREFIX, KeyKind, kind_of
 from app.domain.metering import Enforcement
 from app.domain.values import check_text
 from app.errors import AlreadyExistsError, AuthenticationError, InvalidInputError
 from app.queries import tenants as queries
 
 MODES = ("test", "live")
-_PREFIX = {KeyKind.SECRET: "prv", KeyKind.PUBLIC: "pub"}
-# Keys we give out have 32 hex digits; longer and shorter ones from elsewhere are looked up all the same, within reason.
-_KEY = re.compile(r"(?P<prefix>prv|pub)_(?:test|live)_[0-9A-Za-z]{8,128}", re.ASCII)
 _SLUG = re.compile(r"[a-z0-9][a-z0-9-]{0,62}", re.ASCII)
 
 
@@ -122,10 +120,10 @@ def authenticate_secret_key(presented: str) -> Actor:
     Raises:
         AuthenticationError: an unknown, revoked or public key, or something that is no key; it says which it looks like.
     """
-    shape = _KEY.fullmatch(presented)
-    if shape is None:
+    kind = kind_of(presented)
+    if kind is None:
         raise AuthenticationError("this API needs a secret key (prv_test_… or prv_live_…)")
-    if shape["prefix"] != _PREFIX[KeyKind.SECRET]:
+    if kind is KeyKind.PUBLIC:
         raise AuthenticationError("this API needs a secret key (prv_…), not a public one")
     digest = _digest(presented)
     with transaction() as session:
@@ -148,7 +146,7 @@ def _create_tenant(session: Session, mode: str, slug: str, name: str) -> NewTena
 
 def _add_key(session: Session, tenant: models.Tenant, kind: KeyKind) -> str:
     mode = tenant.public_id.partition("_")[0]
-    key = f"{_PREFIX[kind]}_{mode}_{secrets.token_hex(16)}"
+    key = f"{PREFIX[kind]}_{mode}_{secrets.token_hex(16)}"
     session.add(
         models.ApiKey(tenant_id=tenant.id or 0, kind=kind, digest=_digest(key), hint=key[-4:], created_at=clock.now())
     )

@@ -1,0 +1,142 @@
+"""`python -m app.dev.seed`: the example data of Kana's documents, made once, and the keys to play with, printed each time."""
+
+import json
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+from typing import TypeVar
+
+import click
+
+from app.contract.actors import Actor
+from app.contract.billing import LinkPrice
+from app.contract.features import CreateFeature
+from app.contract.packages import CreatePackage, EntitlementTerms, PackageFeatureTerms
+from app.contract.shapes import Command, PageRequest
+from app.contract.subscriptions import Subscribe
+from app.contract.users import CreateUser
+from app.dev.home import Home
+from app.domain.entitlements import FeatureType
+from app.domain.keys import KeyKind
+from app.domain.periods import ResetPeriod
+from app.domain.subscribing import PackageStatus
+from app.errors import AlreadyExistsError, AuthenticationError
+from app.services import billing, features, packages, subscriptions, tenants, users
+from app.settings import settings
+
+C = TypeVar("C", bound=Command)
+
+APP = "demo"
+TENANT = f"test_{APP}"
+_KEYS_FILE = "keys.json"
+
+_API_CALLS = CreateFeature(
+    id="api-calls",
+    name="API Calls",
+    type=FeatureType.CONSUMABLE,
+    unit_label="API Call",
+    unit_label_plural="API Calls",
+)
+_MESSAGES = CreateFeature(
+    id="messages",
+    name="Messages",
+    type=FeatureType.CONSUMABLE,
+    unit_label="Message",
+    unit_label_plural="Messages",
+)
+_SUPPORT = CreateFeature(id="priority-support", name="Priority Support", type=FeatureType.BINARY)
+
+
+def _monthly(feature_id: str, limit: int) -> PackageFeatureTerms:
+    return PackageFeatureTerms(id=feature_id, entitlement=EntitlementTerms(limit=limit, reset_period=ResetPeriod.MONTH))
+
+
+_PRO_PLAN = CreatePackage(
+    id="pro-plan", name="Pro Plan", features=[_monthly("api-calls", 1000), PackageFeatureTerms(id="priority-support")]
+)
+_FREE_TRIAL = CreatePackage(id="free-trial", name="Free Trial", features=[_monthly("api-calls", 100)])
+_PROACTIVE_MESSAGING = CreatePackage(
+    id="proactive-messaging", name="Proactive Messaging", is_addon=True, features=[_monthly("messages", 50)]
+)
+_PRICES = (
+    LinkPrice(
+        id="pro-50gbp-month",
+        package_id="pro-plan",
+        price_id="price_1L7NHvIiEnRX8aivoxbSWREF",
+        amount=5000,
+        currency="gbp",
+        interval="month",
+    ),
+    LinkPrice(
+        id="messaging-20gbp",
+        package_id="proactive-messaging",
+        price_id="price_id_6gSGwU839shamnskk7LSNME",
+        amount=2000,
+        currency="gbp",
+    ),
+)
+_USER = CreateUser(id="124", billing_id="cus_883y74hdjjdjdnd", name="Test User", email="test@usekana.com")
+
+
+def seed(home: Path) -> dict[str, str]:
+    """Make the example app unless it is there, and return keys of its test tenant.
+
+    The database keeps only hashes, so the keys are kept in the home. Keys that the database does not know (it is another
+    one now) are replaced.
+    """
+    keys: dict[str, str] = json.loads(Home(home).kept(_KEYS_FILE) or "{}")
+    if not _known(keys.get("METERLINE_ADMIN_KEY", "")):
+        keys = _make_keys()
+        Home(home).keep(_KEYS_FILE, json.dumps(keys))
+    _make_catalogue(tenants.authenticate_secret_key(keys["METERLINE_ADMIN_KEY"]))
+    return keys
+
+
+def _known(secret_key: str) -> bool:
+    try:
+        tenants.authenticate_secret_key(secret_key)
+    except AuthenticationError:
+        return False
+    return True
+
+
+def _make_keys() -> dict[str, str]:
+    try:
+        test, _ = tenants.create_app(APP, "Demo")
+        return {"METERLINE_ADMIN_KEY": test.secret_key, "METERLINE_PUBLIC_KEY": test.public_key}
+    except AlreadyExistsError:
+        return {
+            "METERLINE_ADMIN_KEY": tenants.create_key(TENANT, KeyKind.SECRET),
+            "METERLINE_PUBLIC_KEY": tenants.create_key(TENANT, KeyKind.PUBLIC),
+        }
+
+
+def _make_catalogue(actor: Actor) -> None:
+    """Step by step what is not there yet, so that a start that was killed halfway is completed by the next."""
+    for feature in (_API_CALLS, _MESSAGES, _SUPPORT):
+        _unless_there(features.create_feature, actor, feature)
+    for package in (_PRO_PLAN, _FREE_TRIAL, _PROACTIVE_MESSAGING):
+        _unless_there(packages.create_package, actor, package)
+        if packages.get_package(actor, package.id).status is PackageStatus.DRAFT:
+            packages.publish_package(actor, package.id)
+    for price in _PRICES:
+        _unless_there(billing.link_price, actor, price)
+    _unless_there(users.create_user, actor, _USER)
+    # What a developer has cancelled stays cancelled.
+    if not subscriptions.list_subscriptions(actor, PageRequest(limit=1), _USER.id).data:
+        subscriptions.subscribe(actor, Subscribe(user_id=_USER.id, package_ids=[_PRO_PLAN.id]))
+
+
+def _unless_there(create: Callable[[Actor, C], object], actor: Actor, command: C) -> None:
+    with suppress(AlreadyExistsError):
+        create(actor, command)
+
+
+@click.command(help=__doc__)
+def main() -> None:
+    for name, value in seed(settings().home).items():
+        click.echo(f"{name}={value}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,43 @@
+"""Usage and access over GraphQL."""
+
+from typing import Any
+
+from app.contract.actors import Actor
+from app.contract.packages import Package
+from app.contract.shapes import build
+from app.contract.usage import CheckAccess, Entitlement, RecordedUsage, RecordUsage, ShowUsage
+from app.edge.threads import in_thread
+from app.graphql.context import Context
+from app.graphql.engine import resolver
+from app.graphql.loaders import Loaders
+from app.services import entitlements, usage
+
+Request = Context[Actor, Loaders]
+
+
+def register(schema_name: str) -> None:
+    @resolver(schema_name, "Mutation.recordUsage")
+    async def record(_parent: None, arguments: dict[str, Any], context: Request, _info: object) -> RecordedUsage:
+        return await in_thread(usage.record_usage, context.actor, build(RecordUsage, arguments["input"]))
+
+    @resolver(schema_name, "Mutation.createUsageEvent")
+    async def create_event(_parent: None, arguments: dict[str, Any], context: Request, _info: object) -> bool:
+        answer = await in_thread(usage.record_usage, context.actor, build(RecordUsage, arguments["input"]))
+        return answer.recorded
+
+    @resolver(schema_name, "Query.canUseFeature")
+    async def can_use(_parent: None, arguments: dict[str, Any], context: Request, _info: object) -> Entitlement:
+        return await in_thread(entitlements.check_access, context.actor, build(CheckAccess, arguments))
+
+    @resolver(schema_name, "Query.showUsage")
+    async def show(_parent: None, arguments: dict[str, Any], context: Request, _info: object) -> ShowUsage:
+        return await in_thread(entitlements.show_usage, context.actor, arguments["userId"], arguments["featureId"])
+
+    @resolver(schema_name, "CanUseFeatureData.data")
+    async def again(parent: Entitlement, _arguments: object, _context: Request, _info: object) -> Entitlement:
+        return parent
+
+    @resolver(schema_name, "CanUseFeatureData.package", parent_concurrently=True)
+    @resolver(schema_name, "Entitlement.package", parent_concurrently=True)
+    async def package(parent: Entitlement, _arguments: object, context: Request, _info: object) -> Package | None:
+        return await context.loaders.package(parent.package_id) if parent.package_id is not None else None

