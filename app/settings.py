@@ -35,6 +35,9 @@ class Settings(BaseSettings):
     api_key_cache_seconds: float = Field(
         5.0, ge=0, le=300, description="how long a process may go on accepting a key after it was revoked"
     )
+    graphql_limit_as_string: bool = Field(
+        False, description="`PackageFeature.limit` as a String, as Kana's printed examples have it"
+    )
     schedule_maintenance_heartbeat: float = Field(30.0, gt=0, description="seconds between two heartbeats of beat")
 
     @field_validator("database_url")

@@ -31,7 +31,7 @@ _PUBLISHED = ("DATABASE_URL", "REDIS_URL")
 
 # The example of the first mutation; the seed makes this user, and a package with this feature.
 _EXAMPLE_MUTATION = (
-    'mutation { recordUsage(input: {userId: \\"124\\", featureId: \\"api-calls\\", delta: 1}) { recorded reason } }'
+    'mutation { recordUsage(input: {userId: \\"124\\", featureId: \\"api-calls\\", delta: 400}) { recorded reason } }'
 )
 
 
@@ -113,7 +113,7 @@ Meterline is ready: {url}   (Ctrl-C stops it)
   public key   {published.get("METERLINE_PUBLIC_KEY", "")}
   for scripts  {home.environment_file}
 
-Record usage:
+Record usage, 400 of the 1,000 that the package of user 124 allows (the third time is refused):
 
   curl {url}/graphql -H 'Authorization: {key}' -H 'Content-Type: application/json' \\
     -d '{{"query": "{_EXAMPLE_MUTATION}"}}'
