@@ -9,7 +9,6 @@ from app.domain.keys import KeyKind
 from app.domain.metering import Enforcement
 from app.errors import MeterlineError
 from app.graphql import admin
-from app.graphql.engine import read_sdl
 from app.services import tenants, tokens
 from app.settings import SettingsError, settings
 
@@ -51,7 +50,7 @@ def migrate(revision: str, new: str | None) -> None:
 @meterline.command()
 def schema() -> None:
     """Print the GraphQL schema of the admin API."""
-    click.echo(read_sdl(admin.SDL))
+    click.echo(admin.admin_sdl(limit_as_string=settings().graphql_limit_as_string))
 
 
 @meterline.group()

@@ -4,10 +4,16 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache
 
+import structlog
 from sqlalchemy import Engine, create_engine
+from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlmodel import Session
 
+from app.errors import OverloadedError
 from app.settings import settings
+
+log = structlog.get_logger(__name__)
 
 # A lock that is not had in 5 s and a statement that takes 30 s are faults: better an error than a pool full of waiters.
 _SESSION_OPTIONS = (
@@ -40,6 +46,16 @@ def transaction() -> Iterator[Session]:
     """A session whose work is committed when the block ends, and rolled back when it raises. READ COMMITTED.
 
     Only services open one, and no network call belongs inside.
+
+    Raises:
+        OverloadedError: a lock, a connection or a statement was not had in time, or the database went away. If that was
+            during COMMIT, nobody knows whether it happened; an idempotency key makes a repeat safe either way.
     """
-    with Session(engine(), expire_on_commit=False) as session, session.begin():
-        yield session
+    try:
+        with Session(engine(), expire_on_commit=False) as session, session.begin():
+            yield session
+    except (OperationalError, PoolTimeoutError) as failure:
+        log.warning("database.unavailable", sqlstate=getattr(getattr(failure, "orig", None), "sqlstate", None))
+        raise OverloadedError(
+            "The database is busy or away. Repeat the call in a moment; calls that count usage with the same idempotency key."
+        ) from failure

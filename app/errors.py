@@ -18,7 +18,7 @@ words here: each door owns the table that maps codes to its own shapes (`app/gra
     │       ├── SubscriptionError       the rules for base packages, add-ons and cancelled subscriptions
     │       └── IdempotencyConflictError  the key was used before, for other content
     ├── AuthenticationError             UNAUTHENTICATED: no, a bad or a wrong kind of credential
-    └── OverloadedError                 OVERLOADED: nothing was done; the same call may work in a moment
+    └── OverloadedError                 OVERLOADED: busy or away; the same call may work in a moment
 
 Anything else is a fault of ours. It is logged with the request id and answered as INTERNAL_SERVER_ERROR.
 """

@@ -15,7 +15,6 @@ from app.edge.health import health_handlers
 from app.edge.middleware import RequestContext
 from app.graphql import admin
 from app.graphql.controller import GraphqlDoor
-from app.graphql.engine import read_sdl
 from app.graphql.loaders import Loaders
 from app.rest.docs_page import docs_router
 from app.rest.errors import rest_exception_handlers
@@ -29,7 +28,7 @@ def create_app() -> Litestar:
     logs.configure()
     graphql = GraphqlDoor(
         path="/graphql",
-        sdl=read_sdl(admin.SDL),
+        sdl=admin.admin_sdl(limit_as_string=settings().graphql_limit_as_string),
         register=admin.register,
         authenticate=_authenticate,
         loaders=Loaders,
