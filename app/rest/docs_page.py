@@ -79,10 +79,10 @@ class Asset:
 
 
 ASSETS: Final[Mapping[str, Asset]] = {
-    "swagger-ui.css": Asset("text/css; charset=utf-8"),
-    "swagger-ui-bundle.js": Asset("text/javascript; charset=utf-8"),
+    "swagger-ui.css": Asset("text/css"),
+    "swagger-ui-bundle.js": Asset("text/javascript"),
     "favicon-32x32.png": Asset("image/png"),
-    "start.js": Asset("text/javascript; charset=utf-8", _START.encode()),
+    "start.js": Asset("text/javascript", _START.encode()),
 }
 
 
@@ -161,4 +161,4 @@ def _problems() -> str:
 
 
 def _page(html: str) -> Response[str]:
-    return Response(html, media_type="text/html; charset=utf-8", headers=dict(PAGE_HEADERS))
+    return Response(html, media_type="text/html", headers=dict(PAGE_HEADERS))

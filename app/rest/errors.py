@@ -137,7 +137,9 @@ def answer_bad_parameter(request: Request[Any, Any, Any], error: ValidationExcep
 def answer_fault(request: Request[Any, Any, Any], error: Exception) -> Response[bytes]:
     """Logged whole, answered with nothing but the request id to find it by."""
     request_id = _request_id()
-    log.error("rest.failed", method=request.method, path=request.url.path, request_id=request_id, exc_info=error)
+    # The path's template, as in the edge's log line: the path itself could hold a user's email as an id.
+    path = request.scope.get("path_template") or "unmatched"
+    log.error("rest.failed", method=request.method, path=path, request_id=request_id, exc_info=error)
     return _problem(
         FAULT,
         name=FAULT_NAME,

@@ -21,6 +21,7 @@ from app.rest.errors import (
 
 _ALWAYS = (401, 422, 500, 503)
 _WITH_BODY = (400, 413, 415)
+_ITS_OWN = (404, 409)
 _HEADERS: Final[Mapping[int, dict[str, Any]]] = {
     401: {"WWW-Authenticate": {"description": "`Bearer`", "schema": {"type": "string"}}},
     503: {"Retry-After": {"description": "In seconds.", "schema": {"type": "integer"}, "example": RETRY_AFTER_SECONDS}},
@@ -43,7 +44,7 @@ def write_problems(*statuses: int) -> dict[int, ResponseSpec]:
 def problem_responses() -> dict[str, dict[str, Any]]:
     """The document's `components.responses`: one for each status, with an example of each error behind it."""
     examples = {name: _example(name, kind, code) for name, (kind, code) in all_problems().items()}
-    statuses = sorted({problem.status for problem in examples.values()})
+    statuses = sorted({*_ALWAYS, *_WITH_BODY, *_ITS_OWN})
     return {
         response_name(status): _response(status, [one for one in examples.values() if one.status == status])
         for status in statuses

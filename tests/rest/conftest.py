@@ -1,65 +1,32 @@
-"""The REST door on a real database. Each test has a tenant of its own, so tests of a module share the database."""
+"""The REST door with its documentation, on the tests' shared database."""
 
-import itertools
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 
-import psycopg
 import pytest
 from litestar import Litestar
-from psycopg import sql
+from litestar.middleware import DefineMiddleware
 
-from app.db import engine
-from app.dev.postgres import EmbeddedPostgres
+from app.edge.middleware import RequestContext
 from app.rest.docs_page import docs_router
 from app.rest.errors import rest_exception_handlers
 from app.rest.paths import RoutedAsSent
 from app.rest.router import rest_router
-from app.settings import settings
-from tests.rest.door import Door, Tenant, door, new_tenant
-
-_numbers = itertools.count(1)
+from tests.rest.door import Door, door
+from tests.tenants import Tenant
 
 
-@pytest.fixture(scope="module")
-def served_database(postgres: EmbeddedPostgres, migrated_template: str) -> Iterator[str]:
-    """The database that the app uses while this module runs."""
-    name = f"rest_{next(_numbers)}"
-    with psycopg.connect(postgres.url, autocommit=True) as connection:
-        connection.execute(
-            sql.SQL("CREATE DATABASE {} TEMPLATE {} STRATEGY file_copy").format(
-                sql.Identifier(name), sql.Identifier(migrated_template)
-            )
-        )
-    with pytest.MonkeyPatch.context() as environment:
-        environment.setenv("METERLINE_ENV", "development")
-        environment.setenv("DATABASE_URL", postgres.url_of(name))
-        settings.cache_clear()
-        engine.cache_clear()
-        yield postgres.url_of(name)
-        engine().dispose()
-        engine.cache_clear()
-    settings.cache_clear()
-
-
-@pytest.fixture(scope="module")
-def rest_app(served_database: str) -> Litestar:
+@pytest.fixture(scope="session")
+def rest_app(product: str) -> Litestar:
+    """As `app.main` assembles it, without the other door."""
     app = Litestar(
         route_handlers=[rest_router(), docs_router()],
+        middleware=[DefineMiddleware(RequestContext)],
         exception_handlers=rest_exception_handlers,
+        logging_config=None,
         openapi_config=None,
     )
     app.asgi_handler = RoutedAsSent(app.asgi_handler)
     return app
-
-
-@pytest.fixture
-def tenant(served_database: str) -> Tenant:
-    return new_tenant()
-
-
-@pytest.fixture
-def other_tenant(served_database: str) -> Tenant:
-    return new_tenant()
 
 
 @pytest.fixture

@@ -2,7 +2,8 @@
 
 import jwt
 
-from tests.rest.door import Door, Tenant, api_calls
+from tests.rest.door import Door, api_calls
+from tests.tenants import Tenant
 
 ADA = {"id": "ada", "billingId": "cus_1", "name": "Ada", "email": "ada@example.com", "metadata": {"region": "eu"}}
 
