@@ -1,4 +1,4 @@
-"""The web application: `granian --interface asgi app.main:app`."""
+"""The web application: `granian --interface asgi --factory app.main:create_app`."""
 
 import gc
 from collections.abc import AsyncIterator, Mapping
@@ -66,5 +66,3 @@ async def _garbage_frozen(_app: Litestar) -> AsyncIterator[None]:
     gc.set_threshold(50_000, 20, 100)
     yield
 
-
-app = create_app()
