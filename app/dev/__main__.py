@@ -17,8 +17,10 @@ from app.dev.procfile import ProcfileError
 from app.dev.server import EmbeddedServerError
 from app.dev.stack import (
     CannotStartError,
+    embedded_servers,
     ensure_port_is_free,
     migrate,
+    restart_dead,
     seed,
     start_processes,
     start_servers,
@@ -73,7 +75,8 @@ def _run_all(home: Home, settings: Settings) -> NoReturn:
     with ExitStack() as parts:
         parts.enter_context(home.claimed())
         ensure_port_is_free(settings.port)
-        environment = start_servers(parts, home, settings, log=sys.stdout)
+        servers = embedded_servers(home, settings)
+        environment = start_servers(parts, servers, home, settings, log=sys.stdout)
         migrate(environment)
         keys = seed(environment)
         processes = start_processes(parts, environment)
@@ -85,6 +88,7 @@ def _run_all(home: Home, settings: Settings) -> NoReturn:
         _announce(home, published)
         while True:
             processes.watch()
+            restart_dead(servers.values())
 
 
 def _run_beside(home: Home, settings: Settings, command: tuple[str, ...]) -> int:
@@ -93,7 +97,7 @@ def _run_beside(home: Home, settings: Settings, command: tuple[str, ...]) -> int
             parts.enter_context(home.claimed())
         except HomeInUseError:
             click.echo("joining the make dev that is running", err=True)
-        environment = start_servers(parts, home, settings, log=sys.stderr)
+        environment = start_servers(parts, embedded_servers(home, settings), home, settings, log=sys.stderr)
         try:
             return subprocess.run(command, env=environment, check=False).returncode
         except FileNotFoundError as error:

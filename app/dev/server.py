@@ -76,6 +76,11 @@ class EmbeddedServer(ABC):
         return self._process is not None
 
     @property
+    def has_died(self) -> bool:
+        """Whether the server that this object started has ended by itself. `start()` starts it again, with its data."""
+        return self._process is not None and self._process.poll() is not None
+
+    @property
     def socket_directory(self) -> Path:
         """The short private directory of the socket.
 

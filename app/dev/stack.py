@@ -9,7 +9,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import ExitStack
 from pathlib import Path
 from typing import IO
@@ -67,8 +67,24 @@ def _port_problem(port: int) -> OSError | None:
     return None
 
 
-def start_servers(parts: ExitStack, home: Home, settings: Settings, *, log: IO[str]) -> dict[str, str]:
-    """Start Postgres and Valkey where no URL was given; returns the environment for everything that uses them.
+def embedded_servers(home: Home, settings: Settings) -> dict[str, EmbeddedServer]:
+    """The servers for the URLs that the environment does not give, by the name of that URL.
+
+    Raises:
+        EmbeddedServerError: the data belong to somebody else.
+    """
+    servers: dict[str, EmbeddedServer] = {}
+    if "database_url" not in settings.model_fields_set:
+        servers["DATABASE_URL"] = EmbeddedPostgres(home.path)
+    if "redis_url" not in settings.model_fields_set:
+        servers["REDIS_URL"] = EmbeddedValkey(home.path)
+    return servers
+
+
+def start_servers(
+    parts: ExitStack, servers: Mapping[str, EmbeddedServer], home: Home, settings: Settings, *, log: IO[str]
+) -> dict[str, str]:
+    """Start the servers; returns the environment for everything that uses them.
 
     Raises:
         EmbeddedServerError: one of them cannot be started.
@@ -79,20 +95,25 @@ def start_servers(parts: ExitStack, home: Home, settings: Settings, *, log: IO[s
     environment["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), environment.get("PATH", os.defpath)])
     if "secret_key" not in settings.model_fields_set:
         environment["SECRET_KEY"] = home.secret_key()
-    if "database_url" not in settings.model_fields_set:
-        environment["DATABASE_URL"] = _started(parts, EmbeddedPostgres(home.path), log)
-    if "redis_url" not in settings.model_fields_set:
-        environment["REDIS_URL"] = _started(parts, EmbeddedValkey(home.path), log)
+    for name, server in servers.items():
+        begun = time.monotonic()
+        environment[name] = server.start()
+        parts.callback(server.stop)
+        verb = "started" if server.is_owner else "joined"
+        click.echo(f"{server.name}: {verb} in {time.monotonic() - begun:.1f} s ({server.place})", file=log)
     return environment
 
 
-def _started(parts: ExitStack, server: EmbeddedServer, log: IO[str]) -> str:
-    begun = time.monotonic()
-    url = server.start()
-    parts.callback(server.stop)
-    verb = "started" if server.is_owner else "joined"
-    click.echo(f"{server.name}: {verb} in {time.monotonic() - begun:.1f} s ({server.place})", file=log)
-    return url
+def restart_dead(servers: Iterable[EmbeddedServer]) -> None:
+    """Start again what was killed, on the same data and under the same URL.
+
+    Raises:
+        EmbeddedServerError: it does not start.
+    """
+    for server in servers:
+        if server.has_died:
+            click.echo(f"{server.name}: ended by itself; starting it again")
+            server.start()
 
 
 def migrate(environment: Mapping[str, str]) -> None:

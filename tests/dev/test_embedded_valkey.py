@@ -67,8 +67,11 @@ def test_after_kill_9_of_the_server_the_same_object_starts_it_again_with_all_job
         jobs = [str(number) for number in range(300)]
         push(server.url, *jobs)
         os.kill(pid_of(server.url), signal.SIGKILL)
+        wait_until(lambda: server.has_died)
 
         server.start()
+
+        assert not server.has_died
 
         assert server.is_owner
         assert queue(server.url) == jobs
