@@ -53,7 +53,7 @@ class PackageBase(SQLModel, table=True):
     __tablename__ = "package_bases"
     __table_args__ = (
         within_tenant("addon_key", "packages.key", on_delete="CASCADE"),
-        within_tenant("base_key", "packages.key", on_delete="CASCADE"),
+        within_tenant("base_key", "packages.key"),
         Index(None, "tenant_id", "base_key"),
     )
 

@@ -8,7 +8,7 @@ from sqlalchemy.orm import aliased
 from sqlmodel import Session, col, select
 
 from app.domain.subscribing import PackageStatus, Sellable
-from app.models import BillingTemplate, Feature, Package, PackageBase, PackageFeature, Subscription
+from app.models import BillingTemplate, Feature, Package, PackageBase, PackageFeature
 from app.queries.pages import page_after
 
 
@@ -113,10 +113,10 @@ def sellables(session: Session, tenant_id: int, packages: Sequence[Package]) -> 
     ]
 
 
-def has_subscriptions(session: Session, tenant_id: int, package_key: int) -> bool:
-    """Whether anybody was ever subscribed to it."""
-    statement = select(Subscription.id).where(
-        Subscription.tenant_id == tenant_id, Subscription.package_key == package_key
+def is_a_base(session: Session, tenant_id: int, package_key: int) -> bool:
+    """Whether any add-on is restricted to it."""
+    statement = select(PackageBase.addon_key).where(
+        PackageBase.tenant_id == tenant_id, PackageBase.base_key == package_key
     )
     return session.exec(statement.limit(1)).first() is not None
 

@@ -43,11 +43,14 @@ def user_ids(session: Session, tenant_id: int, user_keys: Collection[int]) -> di
 def live_subscriptions(
     session: Session, tenant_id: int, user_key: int, now: datetime
 ) -> Sequence[tuple[Subscription, Package]]:
-    """What the user has at this moment, oldest first. Read it under the user's lock before changing any of it."""
+    """What the user has, oldest first. Read it under the user's lock before changing any of it.
+
+    One that seems to begin in a moment counts: another machine made it, whose clock is ahead, and a second base must not follow.
+    """
     return session.exec(
         select(Subscription, Package)
         .join(Package, _HAS_PACKAGE)
-        .where(Subscription.tenant_id == tenant_id, Subscription.user_key == user_key, _is_live(now))
+        .where(Subscription.tenant_id == tenant_id, Subscription.user_key == user_key, _goes_on(now))
         .order_by(col(Subscription.id))
     ).all()
 
@@ -79,7 +82,8 @@ def candidates(
         .where(
             Subscription.tenant_id == tenant_id,
             tuple_(col(Subscription.user_key), col(PackageFeature.feature_key)).in_(pairs),
-            _is_live(now),
+            col(Subscription.started_at) <= now,
+            _goes_on(now),
         )
     )
     by_pair: dict[tuple[int, int], list[Candidate]] = defaultdict(list)
@@ -100,10 +104,9 @@ def _candidate(subscription: Subscription, terms: PackageFeature, package_id: st
     )
 
 
-def _is_live(now: datetime) -> ColumnElement[bool]:
+def _goes_on(now: datetime) -> ColumnElement[bool]:
     """Status and time both: a subscription past its end is over even if no job has written so."""
     return and_(
         col(Subscription.status).in_(LIVE_STATUSES),
-        col(Subscription.started_at) <= now,
         or_(col(Subscription.ends_at).is_(None), col(Subscription.ends_at) > now),
     )

@@ -112,6 +112,8 @@ def current_totals(session: Session, tenant_id: int, windows: Sequence[Window]) 
 
     At most two statements.
     """
+    if not windows:
+        return []
     counters = consumptions(session, tenant_id, {(user, feature) for user, feature, _ in windows})
     totals = [standing_total(counters.get((user, feature)), period) for user, feature, period in windows]
     stale = [n for n, total in enumerate(totals) if total is None]

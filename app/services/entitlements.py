@@ -13,7 +13,7 @@ from app.contract.usage import CheckAccess, Consumption, ConsumptionInPeriod, En
 from app.db import transaction
 from app.domain.entitlements import Candidate, FeatureType, decide_access, winner
 from app.domain.periods import Period, past_periods
-from app.domain.values import INT32_MAX
+from app.domain.values import INT32_MAX, check_id
 from app.errors import FeatureNotFoundError, MeterlineError, UserNotFoundError
 from app.queries import features as feature_queries
 from app.queries import usage as usage_queries
@@ -64,7 +64,10 @@ def show_usage(actor: Actor, user_id: str, feature_id: str) -> ShowUsage:
 
     Raises:
         UserNotFoundError, FeatureNotFoundError: an id that this tenant does not have.
+        InvalidInputError: what is no id; it names the field.
     """
+    check_id("userId", user_id)
+    check_id("featureId", feature_id)
     with transaction() as session:
         standing = _standings(session, actor, [(user_id, feature_id)])[0]
         if isinstance(standing, MeterlineError):

@@ -10,6 +10,7 @@ from app.contract.features import CreateFeature, Feature, UpdateFeature
 from app.contract.shapes import Page, PageRequest
 from app.db import transaction
 from app.domain.entitlements import FeatureType
+from app.domain.values import check_id
 from app.errors import AlreadyExistsError, FeatureNotFoundError, InUseError, InvalidInputError
 from app.queries import features as queries
 from app.services.paging import key_after
@@ -39,7 +40,8 @@ def create_feature(actor: Actor, command: CreateFeature) -> Feature:
 
 
 def update_feature(actor: Actor, feature_id: str, command: UpdateFeature) -> Feature:
-    """Absent fields stay. Raises FeatureNotFoundError, InvalidInputError for unit labels on a BINARY feature."""
+    """Absent fields stay. Raises FeatureNotFoundError, InvalidInputError for what is no id or unit labels on a BINARY feature."""
+    check_id("id", feature_id)
     with transaction() as session:
         row = queries.locked_feature(session, actor.tenant_id, feature_id)
         if row is None:
@@ -61,7 +63,9 @@ def delete_feature(actor: Actor, feature_id: str) -> Feature:
     Raises:
         FeatureNotFoundError: there is none with this id.
         InUseError: a package holds it, or usage of it was reported.
+        InvalidInputError: `feature_id` is no id.
     """
+    check_id("id", feature_id)
     with transaction() as session:
         row = queries.locked_feature(session, actor.tenant_id, feature_id, for_delete=True)
         if row is None or row.key is None:
@@ -76,7 +80,8 @@ def delete_feature(actor: Actor, feature_id: str) -> Feature:
 
 
 def get_feature(actor: Actor, feature_id: str) -> Feature:
-    """Raises FeatureNotFoundError."""
+    """Raises FeatureNotFoundError, InvalidInputError if `feature_id` is no id."""
+    check_id("id", feature_id)
     with transaction() as session:
         row = queries.feature_by_id(session, actor.tenant_id, feature_id)
         if row is None:

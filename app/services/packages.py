@@ -14,6 +14,7 @@ from app.db import transaction
 from app.domain.entitlements import FeatureType
 from app.domain.periods import ResetPeriod
 from app.domain.subscribing import PackageStatus
+from app.domain.values import check_id
 from app.errors import AlreadyExistsError, InUseError, InvalidInputError, PackageNotFoundError, PackageStatusError
 from app.queries import features as feature_queries
 from app.queries import packages as queries
@@ -43,6 +44,7 @@ def duplicate_package(actor: Actor, package_id: str, command: DuplicatePackage) 
     Raises:
         PackageNotFoundError: there is none with `package_id`.
         AlreadyExistsError: the new id is taken.
+        InvalidInputError: `package_id` is no id.
     """
     with transaction() as session:
         source = _locked(session, actor, package_id)
@@ -61,6 +63,7 @@ def update_package(actor: Actor, package_id: str, command: UpdatePackage) -> Pac
     Raises:
         PackageNotFoundError: there is none with `package_id`.
         PackageStatusError: a field that can no longer change.
+        InUseError: add-ons are restricted to it, so it cannot become one.
         InvalidInputError: as for `create_package`.
     """
     with transaction() as session:
@@ -70,6 +73,7 @@ def update_package(actor: Actor, package_id: str, command: UpdatePackage) -> Pac
         if command.name is not UNSET:
             row.name = command.name
         if not isinstance(command.is_addon, UnsetType):
+            _check_is_addon_can_change(session, row, is_addon=command.is_addon)
             row.is_addon = command.is_addon
         if not isinstance(command.features, UnsetType):
             _put_features(session, row, command.features)
@@ -90,6 +94,7 @@ def publish_package(actor: Actor, package_id: str) -> Package:
     Raises:
         PackageNotFoundError: there is none with `package_id`.
         PackageStatusError: it is ARCHIVED.
+        InvalidInputError: `package_id` is no id.
     """
     return _move(actor, package_id, PackageStatus.DRAFT, PackageStatus.PUBLISHED)
 
@@ -100,6 +105,7 @@ def archive_package(actor: Actor, package_id: str) -> Package:
     Raises:
         PackageNotFoundError: there is none with `package_id`.
         PackageStatusError: it is a DRAFT.
+        InvalidInputError: `package_id` is no id.
     """
     return _move(actor, package_id, PackageStatus.PUBLISHED, PackageStatus.ARCHIVED)
 
@@ -109,19 +115,24 @@ def delete_package(actor: Actor, package_id: str) -> Package:
 
     Raises:
         PackageNotFoundError: there is none with `package_id`.
-        InUseError: it was published: subscriptions, present or past, may point to it.
+        InUseError: it was published, so subscriptions, present or past, may point to it; or add-ons are restricted to it.
+        InvalidInputError: `package_id` is no id.
     """
     with transaction() as session:
         row = _locked(session, actor, package_id)
         if row.status is not PackageStatus.DRAFT:
             raise InUseError(f"Package {package_id} cannot be deleted: it is {row.status}. Archive it instead.")
+        if queries.is_a_base(session, actor.tenant_id, queries.key_of(row)):
+            # Without it, an add-on that goes with this base alone would go with every base.
+            raise InUseError(f"Package {package_id} cannot be deleted: add-ons are restricted to it.")
         view = _view(session, row)
         session.delete(row)
     return view
 
 
 def get_package(actor: Actor, package_id: str) -> Package:
-    """Raises PackageNotFoundError."""
+    """Raises PackageNotFoundError, InvalidInputError if `package_id` is no id."""
+    check_id("id", package_id)
     with transaction() as session:
         row = queries.package_by_id(session, actor.tenant_id, package_id)
         if row is None:
@@ -245,7 +256,8 @@ def _put_bases(session: Session, row: models.Package, base_ids: Sequence[str]) -
             col(models.PackageBase.tenant_id) == row.tenant_id, col(models.PackageBase.addon_key) == row.key
         )
     )
-    known = {base.id: base for base in queries.packages_by_id(session, row.tenant_id, base_ids)}
+    # Kept, so that none of them can become an add-on or go before this is committed.
+    known = queries.kept_packages(session, row.tenant_id, base_ids)
     for position, base_id in enumerate(base_ids):
         base = known.get(base_id)
         if base is None:
@@ -260,7 +272,13 @@ def _put_bases(session: Session, row: models.Package, base_ids: Sequence[str]) -
     session.flush()
 
 
+def _check_is_addon_can_change(session: Session, row: models.Package, *, is_addon: bool) -> None:
+    if is_addon and not row.is_addon and queries.is_a_base(session, row.tenant_id, queries.key_of(row)):
+        raise InUseError(f"isAddon: package {row.id} has to stay a base package: add-ons are restricted to it.")
+
+
 def _locked(session: Session, actor: Actor, package_id: str) -> models.Package:
+    check_id("id", package_id)
     row = queries.locked_package(session, actor.tenant_id, package_id)
     if row is None:
         raise PackageNotFoundError

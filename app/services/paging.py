@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 
+from app.domain.values import check_text
 from app.errors import InvalidInputError
 
 
@@ -13,6 +14,7 @@ def key_after(starting_after: str | None, find: Callable[[str], int | None]) -> 
     """
     if starting_after is None:
         return None
+    check_text("startingAfter", starting_after)
     key = find(starting_after)
     if key is None:
         raise InvalidInputError("startingAfter", f"there is nothing with the id {starting_after!r}")

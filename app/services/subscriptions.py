@@ -17,6 +17,7 @@ from app.domain.subscribing import (
     check_subscribable,
     end_of_paid_period,
 )
+from app.domain.values import check_id
 from app.errors import PackageNotFoundError, SubscriptionError, SubscriptionNotFoundError, UserNotFoundError
 from app.queries import packages as package_queries
 from app.queries import subscriptions as queries
@@ -119,8 +120,10 @@ def list_subscriptions(actor: Actor, page: PageRequest, user_id: str | None) -> 
 
     Raises:
         UserNotFoundError: there is no user with `user_id`.
-        InvalidInputError: the page starts after an unknown id.
+        InvalidInputError: the page starts after an unknown id, or `user_id` is no id.
     """
+    if user_id is not None:
+        check_id("userId", user_id)
     with transaction() as session:
         user_key = None
         if user_id is not None:

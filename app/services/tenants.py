@@ -21,6 +21,7 @@ from app.errors import AlreadyExistsError, AuthenticationError, InvalidInputErro
 from app.queries import tenants as queries
 
 MODES = ("test", "live")
+_KEY_ID_MAX = 2**63 - 1  # what the column holds
 _SLUG = re.compile(r"[a-z0-9][a-z0-9-]{0,62}", re.ASCII)
 
 
@@ -155,14 +156,15 @@ def _add_key(session: Session, tenant: models.Tenant, kind: KeyKind) -> str:
 
 
 def _tenant(session: Session, app_id: str) -> models.Tenant:
-    tenant = queries.tenant_by_public_id(session, app_id)
+    # What a shell can pass and Postgres cannot take as text is nobody's name either.
+    tenant = queries.tenant_by_public_id(session, app_id) if app_id.isprintable() else None
     if tenant is None:
         raise LookupError(f"There is no tenant {app_id}")
     return tenant
 
 
 def _locked_key(session: Session, tenant: models.Tenant, key_id: int) -> models.ApiKey:
-    key = queries.locked_key(session, tenant.id or 0, key_id)
+    key = queries.locked_key(session, tenant.id or 0, key_id) if 0 < key_id <= _KEY_ID_MAX else None
     if key is None:
         raise LookupError(f"Tenant {tenant.public_id} has no key {key_id}")
     return key

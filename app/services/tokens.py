@@ -6,6 +6,7 @@ The token's `kid` names the salt, so an old secret and its successor can be vali
 
 import hashlib
 import hmac
+import re
 import secrets
 from dataclasses import dataclass
 from datetime import timedelta
@@ -17,6 +18,7 @@ from app import clock, models
 from app.contract.actors import Actor
 from app.contract.users import GeneratedUserToken
 from app.db import transaction
+from app.domain.values import check_id
 from app.errors import AuthenticationError, UserNotFoundError
 from app.queries import tenants as queries
 from app.queries import users as user_queries
@@ -39,7 +41,8 @@ class TokenBearer:
 
 
 def generate_user_token(actor: Actor, user_id: str) -> GeneratedUserToken:
-    """A token for the user, good for 30 days. Raises UserNotFoundError."""
+    """A token for the user, good for 30 days. Raises UserNotFoundError, InvalidInputError if `user_id` is no id."""
+    check_id("id", user_id)
     with transaction() as session:
         if user_queries.user_by_id(session, actor.tenant_id, user_id) is None:
             raise UserNotFoundError
@@ -68,7 +71,8 @@ def verify_user_token(token: str) -> TokenBearer:
         return _verified(token)
     except jwt.ExpiredSignatureError as expired:
         raise AuthenticationError("the user token has expired") from expired
-    except (jwt.InvalidTokenError, ValueError) as invalid:
+    # Python's JSON gives up on deep nesting with a RecursionError, on half a surrogate pair with a ValueError.
+    except (jwt.InvalidTokenError, ValueError, RecursionError) as invalid:
         raise AuthenticationError("the user token is not valid") from invalid
 
 
@@ -90,10 +94,12 @@ def rotate_token_secret(app_id: str, overlap: timedelta = LIFETIME) -> None:
 
 def _verified(token: str) -> TokenBearer:
     # The unverified parts only say which secret to verify with.
-    secret_id = int(str(jwt.get_unverified_header(token).get("kid", "")))
+    secret_id = _secret_id(jwt.get_unverified_header(token).get("kid"))
     app_id = jwt.decode(token, options={"verify_signature": False}).get("appId")
+    if not isinstance(app_id, str) or not app_id.isprintable():
+        raise jwt.InvalidTokenError("appId is not a name")
     with transaction() as session:
-        tenant = queries.tenant_by_public_id(session, app_id) if isinstance(app_id, str) else None
+        tenant = queries.tenant_by_public_id(session, app_id)
         if tenant is None or tenant.id is None:
             raise jwt.InvalidTokenError("unknown tenant")
         secret = queries.usable_token_secret(session, tenant.id, secret_id, clock.now())
@@ -110,6 +116,14 @@ def _verified(token: str) -> TokenBearer:
     if not isinstance(claims["userId"], str):
         raise jwt.InvalidTokenError("userId is not a string")
     return TokenBearer(tenant.id, tenant.public_id, claims["userId"])
+
+
+def _secret_id(kid: object) -> int:
+    """The number in a header that anybody may have written."""
+    # 18 digits fit the column; a longer number would be the database's error instead of the caller's.
+    if not isinstance(kid, str) or not re.fullmatch(r"[0-9]{1,18}", kid):
+        raise jwt.InvalidTokenError("kid is not a number of ours")
+    return int(kid)
 
 
 def _add_secret(session: Session, tenant_id: int) -> models.UserTokenSecret:

@@ -10,6 +10,7 @@ from app.db import transaction
 from app.domain.entitlements import FeatureType, winner
 from app.domain.metering import decide
 from app.domain.periods import Period
+from app.domain.values import INT32_MAX
 from app.errors import FeatureNotFoundError, IdempotencyConflictError, OverloadedError, UserNotFoundError
 from app.queries import features as feature_queries
 from app.queries import usage as queries
@@ -121,7 +122,9 @@ def _repeated(first: models.UsageEvent, command: RecordUsage, user_key: int, fea
 def _view(event: models.UsageEvent, event_id: int, *, duplicate: bool) -> RecordedUsage:
     consumption = None
     if event.used_after is not None and event.overage_enabled is not None:
-        consumption = Consumption(used=event.used_after, budget=event.budget, overage_enabled=event.overage_enabled)
+        # The true total can be more than an Int carries (see `services.entitlements`), here as there.
+        used = min(event.used_after, INT32_MAX)
+        consumption = Consumption(used=used, budget=event.budget, overage_enabled=event.overage_enabled)
     return RecordedUsage(
         recorded=event.recorded,
         reason=event.reason,

@@ -9,6 +9,7 @@ from app.contract.actors import Actor
 from app.contract.shapes import Page, PageRequest
 from app.contract.users import CreateUser, UpdateUser, User
 from app.db import transaction
+from app.domain.values import check_id
 from app.errors import AlreadyExistsError, UserNotFoundError
 from app.queries import users as queries
 from app.services.paging import key_after
@@ -41,7 +42,9 @@ def update_user(actor: Actor, user_id: str, command: UpdateUser) -> User:
     Raises:
         UserNotFoundError: there is none with `user_id`.
         AlreadyExistsError: the new id is another user's.
+        InvalidInputError: `user_id` is no id.
     """
+    check_id("id", user_id)
     try:
         with transaction() as session:
             row = queries.locked_user(session, actor.tenant_id, user_id)
@@ -62,7 +65,8 @@ def update_user(actor: Actor, user_id: str, command: UpdateUser) -> User:
 
 
 def get_user(actor: Actor, user_id: str) -> User:
-    """Raises UserNotFoundError."""
+    """Raises UserNotFoundError, InvalidInputError if `user_id` is no id."""
+    check_id("id", user_id)
     with transaction() as session:
         row = queries.user_by_id(session, actor.tenant_id, user_id)
         if row is None:

@@ -204,7 +204,6 @@ def upgrade() -> None:
             ["tenant_id", "base_key"],
             ["packages.tenant_id", "packages.key"],
             name="fk_package_bases_tenant_id_base_key_packages",
-            ondelete="CASCADE",
         ),
         sa.PrimaryKeyConstraint("tenant_id", "addon_key", "base_key", name="pk_package_bases"),
     )
