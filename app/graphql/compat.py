@@ -54,7 +54,9 @@ class OperationPlan:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    document: str
+    """`document` is None for one that is canonical as it was sent."""
+
+    document: str | None
     operations: dict[str | None, OperationPlan]
 
 
@@ -87,7 +89,7 @@ class Compatibility:
         plan = self._plan_for(request.query)
         if plan is None:
             return request
-        if plan.document is not request.query:
+        if plan.document is not None:
             request = replace(request, query=plan.document)
         if variables:
             chosen = _chosen(plan, request.operation_name)
@@ -115,7 +117,7 @@ class Compatibility:
                 if variable.name not in what.retyped and variable.type_name.text in self._with_integers
             }
             operations[operation.name] = OperationPlan(integers, what)
-        return Plan(text, operations)
+        return Plan(None if text is document else text, operations)
 
     def _fit_variables(self, variables: dict[str, Any], plan: OperationPlan) -> dict[str, Any]:
         changed = dict(variables)

@@ -30,6 +30,7 @@ import msgspec
 from litestar import Litestar, Request, Response, Router, get, post
 from litestar.exceptions import NotFoundException
 from litestar.exceptions.http_exceptions import RequestEntityTooLarge
+from litestar.params import FromPath
 
 from app.errors import AuthenticationError, InvalidInputError, MeterlineError, OverloadedError
 from app.graphql.compat import Compatibility
@@ -132,12 +133,12 @@ class GraphqlDoor(Generic[ActorT, LoadersT]):
         async def show_graphiql(request: HttpRequest) -> Response[Any]:
             # JSON is named first: only who asks for HTML above it is a browser.
             if "accept" in request.headers and request.accept.best_match([JSON, GRAPHQL_RESPONSE, HTML]) == HTML:
-                return Response(graphiql.page, media_type="text/html; charset=utf-8", headers=PAGE_HEADERS)
+                return Response(graphiql.page, media_type="text/html", headers=PAGE_HEADERS)
             refusal = told(InvalidInputError("method", "must be POST; GET only shows GraphiQL to browsers"))
             return _respond({"errors": [refusal]}, 405, JSON, {"Allow": "POST"})
 
         @get("/assets/{name:str}", include_in_schema=False)
-        async def send_asset(name: str) -> Response[bytes]:
+        async def send_asset(name: FromPath[str]) -> Response[bytes]:
             asset = graphiql.assets.get(name)
             if asset is None:
                 raise NotFoundException

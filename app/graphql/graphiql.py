@@ -7,8 +7,8 @@ from pathlib import Path
 
 _PACKAGED = Path(str(files("graphene_django_graphiql_static"))) / "static" / "graphene_django_graphiql_static"
 _OWN = Path(__file__).parent / "graphiql_page"
-_SCRIPT = "text/javascript; charset=utf-8"
-_STYLE = "text/css; charset=utf-8"
+_SCRIPT = "text/javascript"
+_STYLE = "text/css"
 
 _FILES = {
     "react.production.min.js": (_PACKAGED, _SCRIPT),
