@@ -22,8 +22,10 @@ def run() -> None:
     with engine.connect() as connection:
         context.configure(connection=connection, target_metadata=SQLModel.metadata, compare_server_default=True)
         with context.begin_transaction():
-            # Two releases that start at once take turns; the second finds nothing left to do.
+            # Two releases that start at once take turns, however long the first takes; the second finds nothing left to do.
+            connection.exec_driver_sql("SET LOCAL lock_timeout = 0")
             connection.exec_driver_sql("SELECT pg_advisory_xact_lock(hashtext('meterline.migrations'))")
+            connection.exec_driver_sql(f"SET LOCAL lock_timeout = '{LOCK_TIMEOUT}'")
             context.run_migrations()
 
 
