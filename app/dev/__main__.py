@@ -111,7 +111,7 @@ def _announce(home: Home, published: Mapping[str, str]) -> None:
         f"""
 Meterline is ready: {url}   (Ctrl-C stops it)
 
-  GraphQL      {url}/graphql
+  GraphQL      {url}/graphql#key={key}
   REST         {url}/docs
   secret key   {key}
   public key   {published.get("METERLINE_PUBLIC_KEY", "")}

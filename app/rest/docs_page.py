@@ -145,7 +145,17 @@ def _problems() -> str:
     )
     return f"""<!doctype html>
 <html lang="en">
-<head><meta charset="utf-8"><title>Meterline API: problems</title></head>
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<title>Meterline API: problems</title>
+<style>
+body {{ font: 16px/1.5 system-ui, sans-serif; max-width: 60rem; margin: 2rem auto; padding: 0 1rem; color: #222; }}
+table {{ border-collapse: collapse; width: 100%; }}
+th, td {{ text-align: left; padding: 0.4rem 0.8rem 0.4rem 0; border-bottom: 1px solid #ddd; }}
+tr:target {{ background: #fff3bf; }}
+</style>
+</head>
 <body>
 <h1>Problems</h1>
 <p>What an <code>application/problem+json</code> answer can say in <code>name</code>; <a href="/docs">the API</a>.</p>

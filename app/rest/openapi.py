@@ -54,7 +54,7 @@ def openapi_document() -> dict[str, Any]:
     better (no extra fields, formats, one component per type), with the SDL's words.
     """
     # An app of its own, never served: the framework's document pages would otherwise come with the real one.
-    app = Litestar(route_handlers=[rest_router()], openapi_config=_config())
+    app = Litestar(route_handlers=[rest_router()], openapi_config=_config(), logging_config=None)
     document: dict[str, Any] = msgspec.json.decode(
         _PAGE_NAME.sub(r"\1Page", json.dumps(app.openapi_schema.to_schema()))
     )
