@@ -32,7 +32,8 @@ _TRANSPORT_OPTIONS = {
 
 def make_celery() -> Celery:
     """The Celery application that both sides share: where the broker is, and how messages look."""
-    celery = Celery("meterline", broker=_kombu_url(settings().redis_url), backend=_backend_url(settings().redis_url))
+    redis_url = _celery_url(settings().redis_url)
+    celery = Celery("meterline", broker=redis_url, backend=redis_url)
     celery.conf.update(
         task_serializer="json",
         result_serializer="json",
@@ -76,14 +77,9 @@ def broker_answers() -> bool:
     return True
 
 
-def _kombu_url(redis_url: str) -> str:
-    """kombu's spelling of a socket URL: `unix:///path?db=0` is `redis+socket:///path?virtual_host=0`."""
+def _celery_url(redis_url: str) -> str:
+    """Celery's spelling of a socket URL: `unix:///path?db=0` is `redis+socket:///path?virtual_host=0`."""
     parts = urlsplit(redis_url)
     if parts.scheme != "unix":
         return redis_url
     return f"redis+socket://{parts.path}?{parts.query.replace('db=', 'virtual_host=')}"
-
-
-def _backend_url(redis_url: str) -> str:
-    """Celery's result backend spells a socket `socket:///path?virtual_host=0`."""
-    return _kombu_url(redis_url).replace("redis+socket://", "socket://", 1)
