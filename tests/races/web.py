@@ -12,7 +12,7 @@ import httpx
 
 from app.dev.children import kill_session, spawn
 from app.dev.procfile import read_procfile
-from tests.dev.starting import CHECKOUT, wait_until
+from tests.dev.starting import CHECKOUT, is_running, wait_until
 
 
 def environment_for(database_url: str, redis_url: str) -> dict[str, str]:
@@ -61,6 +61,13 @@ class Web:
         """`kill -9` of the server and its worker at once."""
         kill_session(self._process.pid)
         self._process.wait()
+
+    def kill_worker(self) -> None:
+        """`kill -9` of the worker alone; the server is left to notice."""
+        children = Path(f"/proc/{self._process.pid}/task/{self._process.pid}/children").read_text().split()
+        for child in children:
+            os.kill(int(child), signal.SIGKILL)
+        wait_until(lambda: not any(is_running(int(child)) for child in children))
 
     def stop(self) -> None:
         """An orderly end, then an end."""
