@@ -201,8 +201,10 @@ async def _build_response(
     data: Any = _NO_DATA,
     errors: Iterable[Any] | None = None,
 ) -> dict[str, Any]:
-    response = {} if data is _NO_DATA else {"data": data}
     told = [await error_coercer(error) for error in list(errors or ())[:ERRORS_PER_RESPONSE]]
-    if told:
-        response["errors"] = told
-    return response
+    if data is _NO_DATA:
+        for error in told:
+            # Tartiflette gives errors of validation a path as well; the specification has it for fields that were executed.
+            error.pop("path", None)
+        return {"errors": told}
+    return {"data": data, "errors": told} if told else {"data": data}

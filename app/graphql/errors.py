@@ -65,16 +65,12 @@ def fault(error: BaseException) -> dict[str, Any]:
 
 
 async def coerce_error(exception: Exception, shown: dict[str, Any]) -> dict[str, Any]:
-    """Tartiflette's `error_coercer`. `shown` is its own rendering, of which only the locations and the path are
-    kept.
-    """
+    """Tartiflette's `error_coercer`. Of `shown`, its own rendering, only the locations and the path are kept."""
     answer = _of_engine(exception)
     locations = shown.get("locations") or answer.pop("locations", None)
     if locations:
         answer["locations"] = locations
-    # The engine gives validation errors a path as well; the specification has it only for fields that were being
-    # executed.
-    if shown.get("path") and getattr(exception, "original_error", None) is not None:
+    if shown.get("path"):
         answer["path"] = shown["path"]
     return answer
 

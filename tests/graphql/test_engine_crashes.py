@@ -206,6 +206,16 @@ async def test_c7_a_bomb_that_no_operation_uses_is_refused_as_well(engine):
         assert "errors" in await engine.execute(f"{{x}} {doubling}")
 
 
+async def test_c7_a_second_fragment_of_the_same_name_hides_no_bomb(engine):
+    doubling = " ".join(
+        f"fragment F{i} on Package{{a:self{{...F{i + 1}}} b:self{{...F{i + 1}}}}} fragment F{i} on Package{{id}}"
+        for i in range(14)
+    )
+    with cpu_seconds(below=0.2):
+        answer = await engine.execute(f"{{package{{...F0}}}} {doubling} fragment F14 on Package{{id}}")
+    assert refusal(answer) == ("GraphQLValidationError", "There can be only one fragment named F0")
+
+
 async def test_c8_aliases_are_counted(engine):
     many = "{package{" + " ".join(f"a{number}:id" for number in range(250)) + "}}"
     assert refusal(await engine.execute(many)) == ("GraphQLLimitError", "The document selects more than 250 fields")

@@ -114,6 +114,20 @@ async def test_a_fault_is_logged_with_the_request_id_and_told_without_detail(eng
     assert str(log["exc_info"]) == "the password is hunter2"
 
 
+async def test_an_argument_found_wrong_in_execution_has_its_path(engine):
+    answer = await engine.execute("query($v:Int=1){a:needs(i:$v) x}", None, None, {"v": None})
+    assert answer["data"] == {"a": None, "x": 1}
+    [error] = answer["errors"]
+    assert error["path"] == ["a"]
+    assert error["extensions"]["exception"]["name"] == "GraphQLCoercionError"
+    assert error["extensions"]["code"] == "BAD_USER_INPUT"
+
+
+async def test_errors_of_a_request_that_was_not_executed_have_no_path(engine):
+    for document in ("{package{nope}}", "{x", "{needs}"):
+        assert all("path" not in error for error in (await engine.execute(document))["errors"])
+
+
 async def test_a_message_is_cut_at_500_characters(engine):
     [error] = (await engine.execute('{fail(how:"long")}'))["errors"]
     assert error["message"] == "name: " + "x" * 493 + "…"

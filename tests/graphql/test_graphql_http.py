@@ -4,9 +4,11 @@ import json
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import pytest
+from graphql import build_schema, parse, validate
 from litestar import Litestar
 from litestar.testing import TestClient
 from structlog.testing import capture_logs
@@ -14,7 +16,7 @@ from structlog.testing import capture_logs
 from app.errors import AuthenticationError, OverloadedError
 from app.graphql.context import Context
 from app.graphql.controller import GraphqlDoor
-from app.graphql.engine import resolver
+from app.graphql.engine import read_sdl, resolver
 
 JSON = "application/json"
 GRAPHQL_RESPONSE = "application/graphql-response+json"
@@ -309,12 +311,23 @@ def test_a_browser_gets_graphiql_with_nothing_from_elsewhere(client):
         assert len(asset.content) > 50
 
 
-def test_graphiql_starts_with_an_authorization_header_to_fill_in(client):
-    page = client.get("/graphql", headers=BROWSER).text
-    [start] = re.findall(r'src="([^"]+start\.js)"', page)
-    script = client.get(start).text
-    assert 'Authorization: "prv_test_…"' in script
-    assert "ReactDOM.render(" in script
+def start_script(client: TestClient[Litestar]) -> str:
+    [address] = re.findall(r'src="([^"]+start\.js)"', client.get("/graphql", headers=BROWSER).text)
+    return client.get(address).text
+
+
+def test_graphiql_takes_a_key_out_of_the_address_into_its_headers_and_stores_none(client):
+    script = start_script(client)
+    assert "JSON.stringify({ Authorization: key }" in script
+    assert "window.location.hash" in script
+    assert "history.replaceState(null" in script
+    assert "shouldPersistHeaders: false" in script
+
+
+def test_the_query_that_graphiql_opens_with_is_valid(client):
+    [opening_query] = re.findall(r"`(# .*?)`;", start_script(client), re.DOTALL)
+    admin = read_sdl(Path(__file__).resolve().parents[2] / "schema" / "admin")
+    assert validate(build_schema(admin), parse(opening_query)) == []
 
 
 @pytest.mark.parametrize("name", ["start.js", "..%2Findex.html", "000000000000-start.js", "%2Fetc%2Fpasswd"])
