@@ -165,6 +165,14 @@ async def test_known_differences_are_still_the_harmless_ones(engine, document, v
     assert await engine.execute(document, "", None, variables) == {"data": data}, why
 
 
+async def test_s11_an_enum_given_as_a_string_is_refused_though_only_in_execution(engine):
+    answer = await engine.execute('{x echo(e:"MONTH")}')
+    assert answer["data"] == {"x": 1, "echo": None}
+    [error] = answer["errors"]
+    assert error["extensions"]["exception"]["name"] == "GraphQLCoercionError"
+    assert error["path"] == ["echo"]
+
+
 async def test_s1_fields_that_conflict_are_refused_in_queries_and_mutations(engine):
     for document in ("{echo(i:1) echo(i:2)}", "mutation{set(to:1) set(to:2)}"):
         name, message = problem(await engine.execute(document))
