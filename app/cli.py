@@ -5,10 +5,10 @@ from datetime import timedelta
 import click
 
 from app import logs, migrating
+from app.contract.sdl import admin_sdl
 from app.domain.keys import KeyKind
 from app.domain.metering import Enforcement
 from app.errors import MeterlineError
-from app.graphql import admin
 from app.services import tenants, tokens
 from app.settings import SettingsError, settings
 
@@ -50,7 +50,7 @@ def migrate(revision: str, new: str | None) -> None:
 @meterline.command()
 def schema() -> None:
     """Print the GraphQL schema of the admin API."""
-    click.echo(admin.admin_sdl(limit_as_string=settings().graphql_limit_as_string))
+    click.echo(admin_sdl(limit_as_string=settings().graphql_limit_as_string))
 
 
 @meterline.group()

@@ -9,6 +9,7 @@ from litestar.middleware import DefineMiddleware
 
 from app import logs
 from app.contract.actors import Actor
+from app.contract.sdl import admin_sdl
 from app.db import engine
 from app.edge.auth import authenticate_admin
 from app.edge.health import health_handlers
@@ -28,7 +29,7 @@ def create_app() -> Litestar:
     logs.configure()
     graphql = GraphqlDoor(
         path="/graphql",
-        sdl=admin.admin_sdl(limit_as_string=settings().graphql_limit_as_string),
+        sdl=admin_sdl(limit_as_string=settings().graphql_limit_as_string),
         register=admin.register,
         authenticate=_authenticate,
         loaders=Loaders,
@@ -65,4 +66,3 @@ async def _garbage_frozen(_app: Litestar) -> AsyncIterator[None]:
     gc.freeze()
     gc.set_threshold(50_000, 20, 100)
     yield
-

@@ -62,7 +62,7 @@ class GraphqlDoor(Generic[ActorT, LoadersT]):
     its lifespan.
 
     Args:
-        sdl: the schema's SDL (`engine.read_sdl` reads a folder).
+        sdl: the schema's SDL (`contract.sdl.admin_sdl` is the admin API's).
         register: links the resolvers to the schema name it is given.
         authenticate: the actor behind a request's headers. Raises AuthenticationError, or OverloadedError.
         loaders: a fresh set of loaders for one request.

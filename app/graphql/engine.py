@@ -16,7 +16,6 @@ import functools
 import itertools
 import re
 from collections.abc import Awaitable, Callable, Iterable
-from pathlib import Path
 from typing import Any
 
 import tartiflette
@@ -128,11 +127,6 @@ async def cook_engine(sdl: str, register: Callable[[str], None], *, limits: Limi
     )
     await engine.cook()
     return Engine(engine)
-
-
-def read_sdl(folder: Path) -> str:
-    """All `*.graphql` files of a folder as one schema, in the order of their names."""
-    return "\n".join(path.read_text(encoding="utf-8") for path in sorted(folder.glob("*.graphql")))
 
 
 def resolver(

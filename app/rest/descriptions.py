@@ -6,10 +6,9 @@ Only what REST alone has is described here. A test demands a description for eve
 import re
 from collections.abc import Iterator, Mapping
 from functools import cache
-from pathlib import Path
 from typing import Final
 
-SDL_FOLDER = Path(__file__).parents[2] / "schema" / "admin"
+from app.contract.sdl import admin_sdl
 
 # A struct's twin in the SDL: a type, or a field whose arguments are the struct's fields.
 _TWINS: Final[Mapping[str, str]] = {
@@ -70,11 +69,7 @@ def describe_field(type_name: str, field: str) -> str | None:
 @cache
 def _sdl() -> Mapping[str, str]:
     """Every description of the SDL by its path: `Feature`, `Feature.id`, `Mutation.subscribe.packageIds`."""
-    return {
-        path: text
-        for file in sorted(SDL_FOLDER.glob("*.graphql"))
-        for path, text in _described(file.read_text("utf-8"))
-    }
+    return dict(_described(admin_sdl()))
 
 
 def _described(sdl: str) -> Iterator[tuple[str, str]]:

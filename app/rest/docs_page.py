@@ -70,6 +70,13 @@ _START = """SwaggerUIBundle({
 """
 
 
+_PROBLEMS_STYLE = """body { font: 16px/1.5 system-ui, sans-serif; max-width: 60rem; margin: 2rem auto; padding: 0 1rem; color: #222; }
+table { border-collapse: collapse; width: 100%; }
+th, td { text-align: left; padding: 0.4rem 0.8rem 0.4rem 0; border-bottom: 1px solid #ddd; }
+tr:target { background: #fff3bf; }
+"""
+
+
 @dataclass(frozen=True, slots=True)
 class Asset:
     """A file for the browser; `content` None is Swagger UI's own of that name."""
@@ -82,6 +89,7 @@ ASSETS: Final[Mapping[str, Asset]] = {
     "swagger-ui.css": Asset("text/css"),
     "swagger-ui-bundle.js": Asset("text/javascript"),
     "favicon-32x32.png": Asset("image/png"),
+    "problems.css": Asset("text/css; charset=utf-8", _PROBLEMS_STYLE.encode()),
     "start.js": Asset("text/javascript", _START.encode()),
 }
 
@@ -149,12 +157,7 @@ def _problems() -> str:
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <title>Meterline API: problems</title>
-<style>
-body {{ font: 16px/1.5 system-ui, sans-serif; max-width: 60rem; margin: 2rem auto; padding: 0 1rem; color: #222; }}
-table {{ border-collapse: collapse; width: 100%; }}
-th, td {{ text-align: left; padding: 0.4rem 0.8rem 0.4rem 0; border-bottom: 1px solid #ddd; }}
-tr:target {{ background: #fff3bf; }}
-</style>
+<link rel="stylesheet" href="{ASSETS_ROUTE}/problems.css">
 </head>
 <body>
 <h1>Problems</h1>

@@ -18,11 +18,11 @@ from graphql import (
 from msgspec import UnsetType
 
 from app.contract import features, packages, shapes, subscriptions, usage, users
+from app.contract.sdl import admin_sdl
 from app.domain.entitlements import FeatureType
 from app.domain.metering import RecordUsageAction
 from app.domain.periods import ResetPeriod
 from app.domain.subscribing import PackageStatus, SubscriptionStatus
-from app.graphql.admin import admin_sdl
 from app.rest.openapi import openapi_document, operations
 
 pytestmark = pytest.mark.usefixtures("product")

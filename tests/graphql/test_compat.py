@@ -1,20 +1,19 @@
 """The table in `app/graphql/compat.py`, row by row, against the real schema; and what must stay as it is."""
 
-from pathlib import Path
-
 import pytest
 from graphql import GraphQLSchema, build_schema, parse, print_ast, validate
 from hypothesis import given
 from hypothesis import strategies as st
 
+from app.contract.sdl import admin_sdl
 from app.errors import InvalidInputError
 from app.graphql.compat import Compatibility
-from app.graphql.engine import cook_engine, read_sdl
+from app.graphql.engine import cook_engine
 from app.graphql.limits import Limits
 from app.graphql.outline import outline_of
 from app.graphql.request import Request
 
-SDL = read_sdl(Path(__file__).resolve().parents[2] / "schema" / "admin")
+SDL = admin_sdl()
 
 
 @pytest.fixture(scope="module")

@@ -4,7 +4,6 @@ import json
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,10 +12,11 @@ from litestar import Litestar
 from litestar.testing import TestClient
 from structlog.testing import capture_logs
 
+from app.contract.sdl import admin_sdl
 from app.errors import AuthenticationError, OverloadedError
 from app.graphql.context import Context
 from app.graphql.controller import GraphqlDoor
-from app.graphql.engine import read_sdl, resolver
+from app.graphql.engine import resolver
 
 JSON = "application/json"
 GRAPHQL_RESPONSE = "application/graphql-response+json"
@@ -326,8 +326,7 @@ def test_graphiql_takes_a_key_out_of_the_address_into_its_headers_and_stores_non
 
 def test_the_query_that_graphiql_opens_with_is_valid(client):
     [opening_query] = re.findall(r"`(# .*?)`;", start_script(client), re.DOTALL)
-    admin = read_sdl(Path(__file__).resolve().parents[2] / "schema" / "admin")
-    assert validate(build_schema(admin), parse(opening_query)) == []
+    assert validate(build_schema(admin_sdl()), parse(opening_query)) == []
 
 
 @pytest.mark.parametrize("name", ["start.js", "..%2Findex.html", "000000000000-start.js", "%2Fetc%2Fpasswd"])
