@@ -43,13 +43,14 @@ async def test_a_page_is_open_to_all_and_loads_nothing_from_elsewhere(stranger: 
     assert links.inline == 0
 
 
-async def test_every_address_on_the_page_answers(stranger: Door) -> None:
-    page = await stranger.get("/docs")
+async def test_every_address_on_the_pages_answers_and_every_asset_is_on_one(stranger: Door) -> None:
+    pages = [await stranger.get("/docs"), await stranger.get("/docs/problems")]
+    addresses = {address for page in pages for address in Links(page.text).addresses}
 
-    statuses = {address: (await stranger.get(address)).status_code for address in Links(page.text).addresses}
+    statuses = {address: (await stranger.get(address)).status_code for address in addresses}
 
     assert set(statuses.values()) == {200}
-    assert len(statuses) == len(ASSETS) + 1
+    assert addresses == {f"{ASSETS_ROUTE}/{name}" for name in ASSETS} | {"/openapi.json", "/docs"}
 
 
 @pytest.mark.parametrize(
@@ -58,6 +59,7 @@ async def test_every_address_on_the_page_answers(stranger: Door) -> None:
         ("swagger-ui.css", "text/css; charset=utf-8", b".swagger-ui"),
         ("swagger-ui-bundle.js", "text/javascript; charset=utf-8", b"/*! For license information"),
         ("favicon-32x32.png", "image/png", b"\x89PNG"),
+        ("problems.css", "text/css; charset=utf-8", b"body {"),
         ("start.js", "text/javascript; charset=utf-8", b"SwaggerUIBundle({"),
     ],
 )
