@@ -89,7 +89,7 @@ ASSETS: Final[Mapping[str, Asset]] = {
     "swagger-ui.css": Asset("text/css"),
     "swagger-ui-bundle.js": Asset("text/javascript"),
     "favicon-32x32.png": Asset("image/png"),
-    "problems.css": Asset("text/css; charset=utf-8", _PROBLEMS_STYLE.encode()),
+    "problems.css": Asset("text/css", _PROBLEMS_STYLE.encode()),
     "start.js": Asset("text/javascript", _START.encode()),
 }
 
