@@ -4,12 +4,15 @@ import secrets
 from functools import cache
 from urllib.parse import urlsplit
 
+import structlog
 from celery import Celery
 from celery.exceptions import TimeoutError as ResultTimeoutError
 from kombu.exceptions import OperationalError
 from redis.exceptions import RedisError
 
 from app.settings import settings
+
+log = structlog.get_logger(__name__)
 
 HEARTBEAT = "maintenance.heartbeat"
 JOBS = (HEARTBEAT,)
@@ -50,7 +53,8 @@ def make_celery() -> Celery:
 
 
 @cache
-def _sender() -> Celery:
+def sender() -> Celery:
+    """The application with which this process sends."""
     return make_celery()
 
 
@@ -61,16 +65,21 @@ def worker_answers(timeout_seconds: float) -> bool:
     """
     nonce = secrets.token_hex(8)
     try:
-        result = _sender().send_task(HEARTBEAT, args=[nonce], ignore_result=False, expires=timeout_seconds)
+        result = sender().send_task(HEARTBEAT, args=[nonce], ignore_result=False, expires=timeout_seconds)
         return bool(result.get(timeout=timeout_seconds) == nonce)
     except (ResultTimeoutError, OperationalError, RedisError, OSError):
+        return False
+    except RuntimeError as gone:
+        # Celery gives up on an application whose broker went away, for good; the next question gets a new one.
+        log.warning("jobs.results_lost", error=str(gone.__cause__))
+        sender.cache_clear()
         return False
 
 
 def broker_answers() -> bool:
     """Whether the broker can be reached now. Blocks for a second or two at most."""
     try:
-        with _sender().connection_for_write() as connection:
+        with sender().connection_for_write() as connection:
             connection.ensure_connection(max_retries=1, interval_start=0, timeout=2)
     except (OperationalError, RedisError, OSError):
         return False
