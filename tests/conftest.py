@@ -5,12 +5,14 @@ Most tests share one migrated database and have a tenant each (`tenant`); a test
 """
 
 import itertools
+import os
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
 import psycopg
 import pytest
+from hypothesis import settings as hypothesis_settings
 from psycopg import sql
 
 from app import migrating
@@ -19,6 +21,12 @@ from app.dev.postgres import EmbeddedPostgres
 from app.dev.valkey import EmbeddedValkey
 from app.settings import settings
 from tests.tenants import Tenant, new_tenant
+
+# No deadline: a slow example means a busy machine and not a defect. CI tries the same examples every time, so that a red run
+# can be repeated; a developer's runs look further each time.
+hypothesis_settings.register_profile("laptop", deadline=None, max_examples=200)
+hypothesis_settings.register_profile("repeatable", deadline=None, max_examples=200, derandomize=True)
+hypothesis_settings.load_profile("repeatable" if os.environ.get("CI") else "laptop")
 
 _TEMPLATE = "migrated"
 _numbers = itertools.count(1)
