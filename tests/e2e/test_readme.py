@@ -1,0 +1,110 @@
+"""The README's quick start, word for word, and what happens to a newcomer's laptop: a crash, a restart, Ctrl-C."""
+
+import json
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from app.domain.metering import LIMIT_WOULD_BE_EXCEEDED
+from tests.e2e.making import MakeDev
+from tests.e2e.readme import fenced, section
+
+pytestmark = pytest.mark.processes
+
+
+def paste(command: str) -> dict[str, Any]:
+    """What the command answers in a newcomer's shell."""
+    shell = ["bash", "-c", command]
+    answer: dict[str, Any] = json.loads(subprocess.run(shell, check=True, capture_output=True, text=True).stdout)
+    return answer
+
+
+def values_of(dev: MakeDev) -> dict[str, str]:
+    """`dev.env`, read as a shell would."""
+    lines = dev.environment_file.read_text().splitlines()
+    return dict(shlex.split(line)[0].split("=", 1) for line in lines)
+
+
+def asked(dev: MakeDev, path: str) -> dict[str, Any]:
+    """A REST answer, with the key of `dev.env`."""
+    values = values_of(dev)
+    answer = httpx.get(
+        f"{values['METERLINE_URL']}/v1{path}", headers={"Authorization": values["METERLINE_ADMIN_KEY"]}, trust_env=False
+    )
+    assert answer.is_success, answer.text
+    found: dict[str, Any] = answer.json()
+    return found
+
+
+def say_seconds(what: str, seconds: float) -> None:
+    """For `pytest -s`; the time itself is bounded in `wait_until_ready`."""
+    sys.stdout.write(f"make dev {what}: ready after {seconds:.1f} s\n")
+
+
+def test_the_quick_start_does_what_it_says_and_nothing_is_lost_in_a_crash(dev_home: Path) -> None:
+    quick_start = section("Quick start")
+    start, tests = fenced(quick_start, "sh")
+    assert tests == "make test"  # this very run
+    recorded, refused = {"recorded": True, "reason": None}, {"recorded": False, "reason": LIMIT_WOULD_BE_EXCEEDED}
+
+    dev = MakeDev(start, dev_home)
+    try:
+        say_seconds("with an empty home", dev.wait_until_ready())
+        curl = dev.curl
+        answers = [paste(curl) for _ in range(3)]
+
+        assert [answer["data"]["recordUsage"] for answer in answers] == [recorded, recorded, refused]
+        assert json.loads(fenced(quick_start, "json")[0]) == answers[2]
+        access = "/users/124/features/api-calls/access"
+        assert asked(dev, f"{access}?delta=200")["access"] is True
+        assert asked(dev, f"{access}?delta=201")["access"] is False
+        values = values_of(dev)
+        assert set(values) == {
+            "METERLINE_URL",
+            "METERLINE_ADMIN_KEY",
+            "METERLINE_PUBLIC_KEY",
+            "DATABASE_URL",
+            "REDIS_URL",
+        }
+
+        assert len(dev.left_running()) >= 9  # make, runner, Postgres, Valkey, web, its worker, worker, its pool, beat
+        dev.kill_everything()
+
+        assert dev.left_running() == []
+        dev = MakeDev(start, dev_home, dev.port)
+        say_seconds("after kill -9 of everything", dev.wait_until_ready())
+        assert dev.curl == curl
+        assert values_of(dev) == values
+        used = asked(dev, "/users/124/features/api-calls/usage")["current"]["consumption"]["used"]
+        assert used == 800
+        assert paste(curl)["data"]["recordUsage"] == refused
+
+        assert dev.stop() == 0
+
+        assert dev.left_running() == []
+        assert not dev.environment_file.exists()
+    finally:
+        dev.stop()
+
+
+def test_the_sample_calls_of_the_readme_work(make_dev: MakeDev) -> None:
+    first_mutation = section("The first mutation")
+    (mutation,) = fenced(first_mutation, "graphql")
+    (call,) = fenced(first_mutation, "sh")
+    key = values_of(make_dev)["METERLINE_ADMIN_KEY"]
+
+    over_graphql = httpx.post(
+        f"{make_dev.url}/graphql", headers={"Authorization": key}, json={"query": mutation}, trust_env=False
+    ).json()["data"]["recordUsage"]
+    # The README cannot know the key, nor the port that was free.
+    over_rest = paste(call.replace("prv_test_…", key).replace("http://127.0.0.1:8000", make_dev.url))
+
+    assert over_graphql["recorded"] is True
+    # Both carry the same idempotency key, so the second is the first answer again.
+    assert (over_rest["recorded"], over_rest["duplicate"]) == (True, True)
+    assert over_rest["consumption"] == over_graphql["consumption"]
