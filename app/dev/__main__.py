@@ -68,7 +68,9 @@ def dev(command: tuple[str, ...], stop_with_parent: bool) -> None:
     except (CannotStartError, EmbeddedServerError, HomeInUseError, ProcfileError) as error:
         sys.exit(f"error: {error}")
     except ValidationError as error:
-        sys.exit(f"error: a setting in the environment is not usable:\n{error}")
+        # Without the values, which may be secrets.
+        problems = [f"{'.'.join(map(str, each['loc'])).upper()}: {each['msg']}" for each in error.errors()]
+        sys.exit(f"error: a setting in the environment is not usable: {'; '.join(problems)}")
 
 
 def _run_all(home: Home, settings: Settings) -> NoReturn:

@@ -102,7 +102,7 @@ def end(*_):
 signal.signal(signal.SIGTERM, end)
 if not child:
     signal.signal(signal.SIGINT, lambda *_: os._exit(0))
-child and print('ready')
+child or print('ready')
 while True:
     time.sleep(60)
 """
