@@ -1,6 +1,5 @@
 """Features: create, change, delete, read."""
 
-from msgspec import UNSET
 from sqlalchemy.exc import IntegrityError
 from sqlmodel import Session
 
@@ -13,6 +12,7 @@ from app.domain.entitlements import FeatureType
 from app.domain.values import check_id
 from app.errors import AlreadyExistsError, FeatureNotFoundError, InUseError, InvalidInputError
 from app.queries import features as queries
+from app.services.changes import apply_changes, stored_metadata
 from app.services.paging import key_after
 
 
@@ -27,7 +27,7 @@ def create_feature(actor: Actor, command: CreateFeature) -> Feature:
         type=command.type,
         unit_label=command.unit_label,
         unit_label_plural=command.unit_label_plural,
-        metadata_=command.metadata if command.metadata is not None else {},
+        metadata_=stored_metadata(command.metadata),
         created_at=now,
         updated_at=now,
     )
@@ -47,13 +47,7 @@ def update_feature(actor: Actor, feature_id: str, command: UpdateFeature) -> Fea
         if row is None:
             raise FeatureNotFoundError
         _check_labels(row.type, command.unit_label, command.unit_label_plural)
-        for field in ("name", "unit_label", "unit_label_plural"):
-            value = getattr(command, field)
-            if value is not UNSET:
-                setattr(row, field, value)
-        if command.metadata is not UNSET:
-            row.metadata_ = command.metadata if command.metadata is not None else {}
-        row.updated_at = clock.now()
+        apply_changes(row, command, "name", "unit_label", "unit_label_plural")
     return view_of(row)
 
 

@@ -1,23 +1,22 @@
 """Packages: made as drafts, published, sold, archived."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection
 
 from msgspec import UNSET, UnsetType
 from sqlalchemy.exc import IntegrityError
-from sqlmodel import Session, col, delete
+from sqlmodel import Session
 
 from app import clock, models
 from app.contract.actors import Actor
-from app.contract.packages import CreatePackage, DuplicatePackage, Package, PackageFeatureTerms, UpdatePackage
+from app.contract.packages import CreatePackage, DuplicatePackage, Package, UpdatePackage
 from app.contract.shapes import Page, PageRequest
 from app.db import transaction
-from app.domain.entitlements import FeatureType
-from app.domain.periods import ResetPeriod
 from app.domain.subscribing import PackageStatus
 from app.domain.values import check_id
-from app.errors import AlreadyExistsError, InUseError, InvalidInputError, PackageNotFoundError, PackageStatusError
-from app.queries import features as feature_queries
+from app.errors import AlreadyExistsError, InUseError, PackageNotFoundError, PackageStatusError
 from app.queries import packages as queries
+from app.services.changes import apply_changes, stored_metadata
+from app.services.package_contents import put_bases, put_features
 from app.services.package_views import terms_of, views_of
 from app.services.paging import key_after
 
@@ -33,8 +32,8 @@ def create_package(actor: Actor, command: CreatePackage) -> Package:
     with transaction() as session:
         row = _draft(actor, command.id, command.name, is_addon=bool(command.is_addon), metadata=command.metadata)
         _insert(session, row)
-        _put_features(session, row, command.features)
-        _put_bases(session, row, command.base_package_ids or [])
+        put_features(session, row, command.features)
+        put_bases(session, row, command.base_package_ids or [])
         return _view(session, row)
 
 
@@ -52,8 +51,8 @@ def duplicate_package(actor: Actor, package_id: str, command: DuplicatePackage) 
         name = source.name if command.name is None else command.name
         row = _draft(actor, command.new_id, name, is_addon=source.is_addon, metadata=source.metadata_)
         _insert(session, row)
-        _put_features(session, row, terms_of(contents.features[queries.key_of(source)]))
-        _put_bases(session, row, contents.base_ids[queries.key_of(source)])
+        put_features(session, row, terms_of(contents.features[queries.key_of(source)]))
+        put_bases(session, row, contents.base_ids[queries.key_of(source)])
         return _view(session, row)
 
 
@@ -70,20 +69,15 @@ def update_package(actor: Actor, package_id: str, command: UpdatePackage) -> Pac
         row = _locked(session, actor, package_id)
         if row.status is not PackageStatus.DRAFT:
             _refuse_edits_after_draft(row, command)
-        if command.name is not UNSET:
-            row.name = command.name
         if not isinstance(command.is_addon, UnsetType):
             _check_is_addon_can_change(session, row, is_addon=command.is_addon)
-            row.is_addon = command.is_addon
+        apply_changes(row, command, "name", "is_addon")
         if not isinstance(command.features, UnsetType):
-            _put_features(session, row, command.features)
+            put_features(session, row, command.features)
         if not isinstance(command.base_package_ids, UnsetType):
-            _put_bases(session, row, command.base_package_ids)
+            put_bases(session, row, command.base_package_ids)
         elif not row.is_addon:
-            _put_bases(session, row, [])
-        if command.metadata is not UNSET:
-            row.metadata_ = command.metadata if command.metadata is not None else {}
-        row.updated_at = clock.now()
+            put_bases(session, row, [])
         session.flush()
         return _view(session, row)
 
@@ -162,7 +156,10 @@ def packages_holding(actor: Actor, feature_ids: Collection[str]) -> dict[str, li
         rows = queries.packages_by_key(session, actor.tenant_id, {key for _, key in held})
         views = views_of(session, actor.tenant_id, rows)
     by_key = {row.key: view for row, view in zip(rows, views, strict=True)}
-    return {id_: [by_key[key] for feature_id, key in held if feature_id == id_] for id_ in feature_ids}
+    holding: dict[str, list[Package]] = {feature_id: [] for feature_id in feature_ids}
+    for feature_id, key in held:
+        holding[feature_id].append(by_key[key])
+    return holding
 
 
 def _move(actor: Actor, package_id: str, before: PackageStatus, after: PackageStatus) -> Package:
@@ -194,7 +191,7 @@ def _draft(actor: Actor, id_: str, name: str | None, *, is_addon: bool, metadata
         name=name,
         is_addon=is_addon,
         status=PackageStatus.DRAFT,
-        metadata_=metadata if metadata is not None else {},
+        metadata_=stored_metadata(metadata),
         created_at=now,
         updated_at=now,
     )
@@ -206,70 +203,6 @@ def _insert(session: Session, row: models.Package) -> None:
         session.flush()
     except IntegrityError as taken:
         raise AlreadyExistsError(f"id: a package with the id {row.id!r} exists already") from taken
-
-
-def _put_features(session: Session, row: models.Package, features: Sequence[PackageFeatureTerms]) -> None:
-    """Make these the package's features, in this order."""
-    known = feature_queries.kept_features(session, row.tenant_id, {feature.id for feature in features})
-    session.exec(
-        delete(models.PackageFeature).where(
-            col(models.PackageFeature.tenant_id) == row.tenant_id, col(models.PackageFeature.package_key) == row.key
-        )
-    )
-    for position, terms in enumerate(features):
-        feature = known.get(terms.id)
-        if feature is None:
-            raise InvalidInputError(f"features[{position}].id", "Feature Id not found for app")
-        if feature.type is FeatureType.BINARY and terms.entitlement is not None:
-            raise InvalidInputError(
-                f"features[{position}].entitlement",
-                f"feature {terms.id} is BINARY: it is included or not, without a limit",
-            )
-        session.add(_package_feature(row, position, terms, feature))
-    session.flush()
-
-
-def _package_feature(
-    row: models.Package, position: int, terms: PackageFeatureTerms, feature: models.Feature
-) -> models.PackageFeature:
-    given = terms.entitlement
-    consumable = feature.type is FeatureType.CONSUMABLE
-    return models.PackageFeature(
-        tenant_id=row.tenant_id,
-        package_key=queries.key_of(row),
-        feature_key=feature.key or 0,
-        position=position,
-        name=terms.name,
-        usage_limit=given.limit if given else None,
-        # Without an entitlement a consumable feature is unlimited, and is counted by the month.
-        reset_period=(given.reset_period if given else ResetPeriod.MONTH) if consumable else None,
-        overage_enabled=bool(given and given.overage_enabled),
-    )
-
-
-def _put_bases(session: Session, row: models.Package, base_ids: Sequence[str]) -> None:
-    """Make these the base packages that the add-on may go with."""
-    if base_ids and not row.is_addon:
-        raise InvalidInputError("basePackageIds", "only an add-on can be restricted to base packages")
-    session.exec(
-        delete(models.PackageBase).where(
-            col(models.PackageBase.tenant_id) == row.tenant_id, col(models.PackageBase.addon_key) == row.key
-        )
-    )
-    # Kept, so that none of them can become an add-on or go before this is committed.
-    known = queries.kept_packages(session, row.tenant_id, base_ids)
-    for position, base_id in enumerate(base_ids):
-        base = known.get(base_id)
-        if base is None:
-            raise InvalidInputError(f"basePackageIds[{position}]", "Package Id not found for app")
-        if base.is_addon:
-            raise InvalidInputError(
-                f"basePackageIds[{position}]", f"package {base_id} is an add-on, not a base package"
-            )
-        session.add(
-            models.PackageBase(tenant_id=row.tenant_id, addon_key=queries.key_of(row), base_key=queries.key_of(base))
-        )
-    session.flush()
 
 
 def _check_is_addon_can_change(session: Session, row: models.Package, *, is_addon: bool) -> None:

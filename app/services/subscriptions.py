@@ -22,6 +22,7 @@ from app.errors import PackageNotFoundError, SubscriptionError, SubscriptionNotF
 from app.queries import packages as package_queries
 from app.queries import subscriptions as queries
 from app.queries import users as user_queries
+from app.services.changes import stored_metadata
 from app.services.package_views import views_of as package_views
 from app.services.paging import key_after
 
@@ -151,7 +152,7 @@ def _new_subscription(
         status=SubscriptionStatus.ACTIVE,
         started_at=now,
         ends_at=ends_at,
-        metadata_=metadata if metadata is not None else {},
+        metadata_=stored_metadata(metadata),
         created_at=now,
         updated_at=now,
     )

@@ -1,6 +1,5 @@
 """Users: create, change, rename, read."""
 
-from msgspec import UNSET
 from sqlalchemy.exc import IntegrityError
 from sqlmodel import Session
 
@@ -12,6 +11,7 @@ from app.db import transaction
 from app.domain.values import check_id
 from app.errors import AlreadyExistsError, UserNotFoundError
 from app.queries import users as queries
+from app.services.changes import apply_changes, stored_metadata
 from app.services.paging import key_after
 
 
@@ -24,7 +24,7 @@ def create_user(actor: Actor, command: CreateUser) -> User:
         billing_id=command.billing_id,
         name=command.name,
         email=command.email,
-        metadata_=command.metadata if command.metadata is not None else {},
+        metadata_=stored_metadata(command.metadata),
         created_at=now,
         updated_at=now,
     )
@@ -52,13 +52,7 @@ def update_user(actor: Actor, user_id: str, command: UpdateUser) -> User:
                 raise UserNotFoundError
             if isinstance(command.id, str):
                 row.id = command.id
-            for field in ("billing_id", "name", "email"):
-                value = getattr(command, field)
-                if value is not UNSET:
-                    setattr(row, field, value)
-            if command.metadata is not UNSET:
-                row.metadata_ = command.metadata if command.metadata is not None else {}
-            row.updated_at = clock.now()
+            apply_changes(row, command, "billing_id", "name", "email")
     except IntegrityError as taken:
         raise AlreadyExistsError(f"id: a user with the id {command.id!r} exists already") from taken
     return view_of(row)
