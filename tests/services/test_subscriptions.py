@@ -226,7 +226,19 @@ def test_a_cancelled_base_takes_the_addons_along(market: Shop, at_period_end: bo
         }
 
 
-def test_an_addon_that_ends_earlier_than_its_base_keeps_its_end(market: Shop) -> None:
+def test_an_addon_that_is_to_end_before_its_base_keeps_its_end(market: Shop) -> None:
+    market.addon("daily", counted(1, DAY))
+    with freeze_time(START):
+        base, daily = market.subscribe("pro", "daily")
+        market.cancel(daily.id, at_period_end=True)
+        market.cancel(base.id, at_period_end=True)
+        assert (market.subscription(daily.id).ends_at, market.subscription(base.id).ends_at) == (
+            "2026-02-01T10:00:00.000Z",
+            "2026-02-28T10:00:00.000Z",
+        )
+
+
+def test_an_addon_that_was_over_before_its_base_keeps_its_end(market: Shop) -> None:
     with freeze_time(START):
         base, boost = market.subscribe("pro", "boost")
         market.cancel(boost.id)

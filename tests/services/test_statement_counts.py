@@ -1,0 +1,109 @@
+"""How many SQL statements an answer costs must not depend on how much it holds."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import pytest
+from sqlalchemy import event
+
+from app.contract.billing import LinkPrice
+from app.contract.packages import PackageFeatureTerms
+from app.contract.shapes import PageRequest
+from app.contract.usage import CheckAccess
+from app.db import engine
+from app.domain.entitlements import FeatureType
+from app.services import billing, entitlements, packages, subscriptions
+from tests.services.shop import EVERYTHING, Shop, counted
+from tests.tenants import new_tenant
+
+MANY = 50
+
+
+@contextmanager
+def statements() -> Iterator[list[str]]:
+    """Those that are sent while the block runs."""
+    sent: list[str] = []
+
+    def note(_connection: Any, _cursor: Any, statement: str, *_: Any) -> None:
+        sent.append(statement)
+
+    event.listen(engine(), "before_cursor_execute", note)
+    try:
+        yield sent
+    finally:
+        event.remove(engine(), "before_cursor_execute", note)
+
+
+def cost(read: Callable[[], Any]) -> int:
+    with statements() as sent:
+        read()
+    return len(sent)
+
+
+@pytest.fixture(scope="module")
+def full(product: str) -> Shop:
+    """Fifty add-ons of three features with a price and a base each, and fifty users who have two packages each."""
+    shop = Shop(new_tenant().actor)
+    for number in range(2):
+        shop.feature(f"feature-{number}")
+    shop.feature("sso", FeatureType.BINARY)
+    shop.package("base", counted(5, feature_id="feature-0"))
+    terms = [counted(10, feature_id=f"feature-{number}") for number in range(2)]
+    for number in range(MANY):
+        package_id = f"addon-{number}"
+        shop.addon(package_id, *terms, PackageFeatureTerms(id="sso"), base_package_ids=["base"])
+        billing.link_price(
+            shop.actor,
+            LinkPrice(id=f"price-{number}", package_id=package_id, price_id="p", amount=1, currency="gbp"),
+        )
+    for number in range(MANY):
+        user_id = f"user-{number}"
+        shop.user(user_id)
+        shop.subscribe("base", user_id=user_id)
+        shop.subscribe(f"addon-{number}", user_id=user_id)
+        shop.record(2, user_id=user_id, feature_id="feature-0")
+    return shop
+
+
+def test_reading_much_costs_as_many_statements_as_reading_little(full: Shop) -> None:
+    actor = full.actor
+    ids = [f"addon-{number}" for number in range(MANY)]
+    feature_ids = [f"feature-{number}" for number in range(2)]
+    costs = {
+        "list_packages": [
+            cost(lambda n=n: packages.list_packages(actor, PageRequest(limit=n, starting_after="base"), None))
+            for n in (1, MANY)
+        ],
+        "packages_by_id": [cost(lambda n=n: packages.packages_by_id(actor, ids[:n])) for n in (1, MANY)],
+        "packages_holding": [cost(lambda n=n: packages.packages_holding(actor, feature_ids[:n])) for n in (1, 2)],
+        "list_subscriptions": [
+            cost(lambda n=n: subscriptions.list_subscriptions(actor, PageRequest(limit=n), None)) for n in (1, 100)
+        ],
+    }
+    assert costs == {
+        "list_packages": [5, 5],  # where to go on from, the packages, their features, bases and prices
+        "packages_by_id": [4, 4],
+        "packages_holding": [5, 5],
+        "list_subscriptions": [6, 6],
+    }
+    assert len(packages.list_packages(actor, EVERYTHING, None).data) == MANY + 1
+
+
+def test_checking_many_costs_as_many_statements_as_checking_one(full: Shop) -> None:
+    questions = [CheckAccess(user_id=f"user-{number}", feature_id="feature-0") for number in range(MANY)]
+    # Every second user's counter stands for another period by now: its total comes from the ledger.
+    for number in range(0, MANY, 2):
+        for held in subscriptions.list_subscriptions(full.actor, EVERYTHING, f"user-{number}").data[1:]:
+            full.cancel(held.id)
+
+    one, many = (cost(lambda n=n: entitlements.check_many(full.actor, questions[:n])) for n in (1, MANY))
+    answers = entitlements.check_many(full.actor, questions)
+    # users, features, candidates, counters, and the ledger where a counter stands for another period
+    assert (one, many) == (5, 5)
+    assert [answer.consumption.used for answer in answers] == [2] * MANY
+
+
+def test_one_recorded_usage_is_seven_statements(full: Shop) -> None:
+    # user, feature, the counter under its lock, the key, candidates; then the counter and the event are written
+    assert cost(lambda: full.record(1, user_id="user-1", feature_id="feature-0", idempotency_key="k")) == 7
