@@ -3,6 +3,8 @@
 from datetime import timedelta
 
 import click
+from alembic.util import CommandError
+from sqlalchemy.exc import OperationalError
 
 from app import logs, migrating
 from app.contract.sdl import admin_sdl
@@ -13,14 +15,27 @@ from app.services import tenants, tokens
 from app.settings import SettingsError, settings
 
 
+class OperatorCommand(click.Command):
+    """Logs are set up when a command runs, not when its help is shown: that works in any environment."""
+
+    def invoke(self, ctx: click.Context) -> object:
+        logs.configure()
+        return super().invoke(ctx)
+
+
 class OperatorGroup(click.Group):
-    """Our own errors are advice for the operator, not traces."""
+    """What an operator can do something about is advice, not a trace."""
+
+    command_class = OperatorCommand
+    group_class = type  # groups inside are like this one
 
     def invoke(self, ctx: click.Context) -> object:
         try:
             return super().invoke(ctx)
-        except (MeterlineError, SettingsError, LookupError) as problem:
+        except (MeterlineError, SettingsError, LookupError, CommandError) as problem:
             raise click.ClickException(str(problem)) from problem
+        except OperationalError as away:
+            raise click.ClickException(f"The database is busy or away. {away.orig}") from away
 
 
 @click.group(cls=OperatorGroup)
@@ -30,7 +45,6 @@ def meterline() -> None:
 
     DATABASE_URL says which database the commands work on; the README lists all settings.
     """
-    logs.configure()
 
 
 @meterline.command()

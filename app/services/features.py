@@ -36,7 +36,7 @@ def create_feature(actor: Actor, command: CreateFeature) -> Feature:
             session.add(row)
     except IntegrityError as taken:
         raise AlreadyExistsError(f"id: a feature with the id {command.id!r} exists already") from taken
-    return view_of(row)
+    return _view(row)
 
 
 def update_feature(actor: Actor, feature_id: str, command: UpdateFeature) -> Feature:
@@ -48,7 +48,7 @@ def update_feature(actor: Actor, feature_id: str, command: UpdateFeature) -> Fea
             raise FeatureNotFoundError
         _check_labels(row.type, command.unit_label, command.unit_label_plural)
         apply_changes(row, command, "name", "unit_label", "unit_label_plural")
-    return view_of(row)
+    return _view(row)
 
 
 def delete_feature(actor: Actor, feature_id: str) -> Feature:
@@ -68,7 +68,7 @@ def delete_feature(actor: Actor, feature_id: str) -> Feature:
             raise InUseError(f"Feature {feature_id} cannot be deleted: a package holds it.")
         if queries.is_used(session, actor.tenant_id, row.key):
             raise InUseError(f"Feature {feature_id} cannot be deleted: usage of it was reported.")
-        view = view_of(row)
+        view = _view(row)
         session.delete(row)
     return view
 
@@ -80,7 +80,7 @@ def get_feature(actor: Actor, feature_id: str) -> Feature:
         row = queries.feature_by_id(session, actor.tenant_id, feature_id)
         if row is None:
             raise FeatureNotFoundError
-        return view_of(row)
+        return _view(row)
 
 
 def list_features(actor: Actor, page: PageRequest) -> Page[Feature]:
@@ -88,10 +88,10 @@ def list_features(actor: Actor, page: PageRequest) -> Page[Feature]:
     with transaction() as session:
         after = key_after(page.starting_after, lambda id_: _key_of(session, actor, id_))
         rows, has_more = queries.features_page(session, actor.tenant_id, after, page.limit)
-        return Page(data=[view_of(row) for row in rows], has_more=has_more)
+        return Page(data=[_view(row) for row in rows], has_more=has_more)
 
 
-def view_of(row: models.Feature) -> Feature:
+def _view(row: models.Feature) -> Feature:
     return Feature(
         id=row.id,
         name=row.name if row.name is not None else row.id,

@@ -33,7 +33,7 @@ def create_user(actor: Actor, command: CreateUser) -> User:
             session.add(row)
     except IntegrityError as taken:
         raise AlreadyExistsError(f"id: a user with the id {command.id!r} exists already") from taken
-    return view_of(row)
+    return _view(row)
 
 
 def update_user(actor: Actor, user_id: str, command: UpdateUser) -> User:
@@ -55,7 +55,7 @@ def update_user(actor: Actor, user_id: str, command: UpdateUser) -> User:
             apply_changes(row, command, "billing_id", "name", "email")
     except IntegrityError as taken:
         raise AlreadyExistsError(f"id: a user with the id {command.id!r} exists already") from taken
-    return view_of(row)
+    return _view(row)
 
 
 def get_user(actor: Actor, user_id: str) -> User:
@@ -65,7 +65,7 @@ def get_user(actor: Actor, user_id: str) -> User:
         row = queries.user_by_id(session, actor.tenant_id, user_id)
         if row is None:
             raise UserNotFoundError
-        return view_of(row)
+        return _view(row)
 
 
 def list_users(actor: Actor, page: PageRequest) -> Page[User]:
@@ -73,10 +73,10 @@ def list_users(actor: Actor, page: PageRequest) -> Page[User]:
     with transaction() as session:
         after = key_after(page.starting_after, lambda id_: _key_of(session, actor, id_))
         rows, has_more = queries.users_page(session, actor.tenant_id, after, page.limit)
-        return Page(data=[view_of(row) for row in rows], has_more=has_more)
+        return Page(data=[_view(row) for row in rows], has_more=has_more)
 
 
-def view_of(row: models.User) -> User:
+def _view(row: models.User) -> User:
     return User(id=row.id, billing_id=row.billing_id, name=row.name, email=row.email, metadata=row.metadata_)
 
 

@@ -1,0 +1,102 @@
+"""What the environment may say, and how it is told when it is wrong."""
+
+import pytest
+
+from app.settings import DEVELOPMENT_SECRET_KEY, SettingsError, environment_with, settings
+from tests.environment import environment
+
+GOOD_KEY = "0123456789abcdef0123456789abcdef"
+
+
+def refusal(**variables: str | None) -> str:
+    with environment(**variables), pytest.raises(SettingsError) as refused:
+        settings()
+    # The cause would carry the values into a trace, secrets among them.
+    assert refused.value.__cause__ is None
+    assert refused.value.__suppress_context__ is True
+    return str(refused.value)
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        "postgres://ann:s3cret@db.example:5432/shop?sslmode=require",
+        "postgresql://ann:s3cret@db.example:5432/shop?sslmode=require",
+        "postgresql+psycopg://ann:s3cret@db.example:5432/shop?sslmode=require",
+    ],
+)
+def test_every_spelling_of_a_postgres_url_is_accepted(given: str) -> None:
+    with environment(METERLINE_ENV="development", DATABASE_URL=given):
+        assert settings().database_url == ("postgresql+psycopg://ann:s3cret@db.example:5432/shop?sslmode=require")
+
+
+@pytest.mark.parametrize(
+    "given",
+    ["mysql://ann:s3cret@db/shop", "db.example/s3cret", "postgresql+asyncpg://ann:s3cret@db/shop", "postgres:s3cret"],
+)
+def test_another_database_is_refused_without_telling_its_url(given: str) -> None:
+    message = refusal(METERLINE_ENV="development", DATABASE_URL=given)
+    assert message == "database_url: Value error, must be a postgres:// or postgresql:// URL"
+
+
+@pytest.mark.parametrize("secret_key", [None, "", DEVELOPMENT_SECRET_KEY, "s3cret", GOOD_KEY[:-1]])
+@pytest.mark.parametrize("declared", [None, "production"])
+def test_production_refuses_to_start_without_a_secret_key(secret_key: str | None, declared: str | None) -> None:
+    message = refusal(METERLINE_ENV=declared, SECRET_KEY=secret_key)
+    assert message == (
+        "environment: Value error, SECRET_KEY must be set to at least 32 random characters in production, "
+        "for example from `openssl rand -hex 32` (or set METERLINE_ENV=development)"
+    )
+
+
+def test_production_starts_with_a_secret_key_of_32_characters() -> None:
+    with environment(METERLINE_ENV=None, SECRET_KEY=GOOD_KEY):
+        assert (settings().environment, settings().secret_key) == ("production", GOOD_KEY)
+
+
+def test_development_needs_nothing() -> None:
+    with environment(METERLINE_ENV="development", SECRET_KEY=None, DATABASE_URL=None, REDIS_URL="", PORT=None):
+        found = settings()
+        assert (found.secret_key, found.database_url) == (
+            DEVELOPMENT_SECRET_KEY,
+            "postgresql+psycopg://localhost/meterline",
+        )
+        assert (found.redis_url, found.port) == ("redis://localhost:6379/0", 8000)
+
+
+def test_all_problems_are_told_at_once_and_no_value() -> None:
+    message = refusal(METERLINE_ENV="staging-s3cret", PORT="s3cret", DATABASE_POOL_SIZE="0", MAX_BODY_BYTES="1")
+    assert [part.partition(":")[0] for part in message.split("; ")] == [
+        "METERLINE_ENV",
+        "database_pool_size",
+        "port",
+        "max_body_bytes",
+    ]
+    assert "s3cret" not in message
+
+
+@pytest.mark.parametrize(
+    ("variable", "value"),
+    [
+        ("PORT", "65536"),
+        ("API_KEY_CACHE_SECONDS", "-1"),
+        ("SCHEDULE_MAINTENANCE_HEARTBEAT", "0"),
+        ("LOG_LEVEL", "LOUD"),
+    ],
+)
+def test_a_number_or_a_word_out_of_range_is_refused(variable: str, value: str) -> None:
+    assert refusal(METERLINE_ENV="development", **{variable: value}).startswith(f"{variable.lower()}: Input should be ")
+
+
+def test_the_settings_are_read_once_and_cannot_be_changed() -> None:
+    with environment(METERLINE_ENV="development"):
+        assert settings() is settings()
+        with pytest.raises(ValueError, match="frozen"):
+            settings().port = 1  # type: ignore[misc]
+
+
+def test_a_process_that_we_start_sees_our_environment_and_what_is_put_on_top(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("METERLINE_TEST_A", "a")
+    monkeypatch.setenv("METERLINE_TEST_B", "b")
+    seen = environment_with(METERLINE_TEST_B="other")
+    assert (seen["METERLINE_TEST_A"], seen["METERLINE_TEST_B"]) == ("a", "other")
