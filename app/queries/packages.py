@@ -26,7 +26,11 @@ def package_by_id(session: Session, tenant_id: int, package_id: str) -> Package 
 
 
 def locked_package(session: Session, tenant_id: int, package_id: str) -> Package | None:
-    """The package's row, locked for a change: waits for subscriptions being made to it, and holds new ones up."""
+    """The package's row, locked for a change: waits for subscriptions being made to it, and holds new ones up.
+
+    So none follows the answer to an archive. The price: Postgres lets sharers pass a waiter, and a stream of subscriptions to
+    one package without a gap can hold a change up until the lock timeout.
+    """
     statement = select(Package).where(Package.tenant_id == tenant_id, Package.id == package_id)
     return session.exec(statement.with_for_update()).one_or_none()
 
