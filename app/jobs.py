@@ -1,22 +1,22 @@
 """Jobs: what the web processes know of the workers. Names and a broker; the code is in `workers/`, which `app` never imports."""
 
 import secrets
+import time
 from functools import cache
 from urllib.parse import urlsplit
 
-import structlog
 from celery import Celery
-from celery.exceptions import TimeoutError as ResultTimeoutError
+from celery.backends.base import Backend
 from kombu.exceptions import OperationalError
 from redis.exceptions import RedisError
 
 from app.settings import settings
 
-log = structlog.get_logger(__name__)
-
 HEARTBEAT = "maintenance.heartbeat"
 JOBS = (HEARTBEAT,)
 """Every name that may be sent. A test proves that each is a registered task."""
+
+_POLL_SECONDS = 0.05
 
 # A broker that is away must cost a caller well under a second: without these limits a plain `.delay()` blocks without end.
 _TRANSPORT_OPTIONS = {
@@ -54,8 +54,18 @@ def make_celery() -> Celery:
 
 @cache
 def sender() -> Celery:
-    """The application with which this process sends."""
-    return make_celery()
+    """The application with which this process sends. It waits for no results: see `worker_answers`."""
+    celery = make_celery()
+    celery.conf.result_backend = "disabled://"
+    return celery
+
+
+@cache
+def results() -> Backend:
+    """Where workers leave what a job returned; for every thread of this process."""
+    celery = make_celery()
+    celery.conf.result_backend_thread_safe = True
+    return celery.backend
 
 
 def worker_answers(timeout_seconds: float) -> bool:
@@ -64,16 +74,17 @@ def worker_answers(timeout_seconds: float) -> bool:
     Blocks for up to `timeout_seconds`, and about one second more when the broker is away.
     """
     nonce = secrets.token_hex(8)
+    deadline = time.monotonic() + timeout_seconds
     try:
-        result = sender().send_task(HEARTBEAT, args=[nonce], ignore_result=False, expires=timeout_seconds)
-        return bool(result.get(timeout=timeout_seconds) == nonce)
-    except (ResultTimeoutError, OperationalError, RedisError, OSError):
+        sent = sender().send_task(HEARTBEAT, args=[nonce], ignore_result=False, expires=timeout_seconds)
+        # Celery's own waiting subscribes to the results, and gives up for good, with a RuntimeError, once the broker was away.
+        while results().get_task_meta(sent.id)["result"] != nonce:
+            if time.monotonic() > deadline:
+                return False
+            time.sleep(_POLL_SECONDS)
+    except (OperationalError, RedisError, OSError):
         return False
-    except RuntimeError as gone:
-        # Celery gives up on an application whose broker went away, for good; the next question gets a new one.
-        log.warning("jobs.results_lost", error=str(gone.__cause__))
-        sender.cache_clear()
-        return False
+    return True
 
 
 def broker_answers() -> bool:

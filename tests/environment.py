@@ -33,3 +33,4 @@ def _forget() -> None:
     engine.cache_clear()
     settings.cache_clear()
     jobs.sender.cache_clear()
+    jobs.results.cache_clear()
