@@ -5,7 +5,6 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 
 from litestar import Litestar
-from litestar.middleware import DefineMiddleware
 
 from app import logs
 from app.contract.actors import Actor
@@ -37,7 +36,6 @@ def create_app() -> Litestar:
     )
     web = Litestar(
         route_handlers=[*health_handlers, graphql.router(), rest_router(), docs_router()],
-        middleware=[DefineMiddleware(RequestContext)],
         # What no router owns, such as a path that does not exist, is answered as REST would.
         exception_handlers=rest_exception_handlers,
         lifespan=[_database_closed, graphql.lifespan, _garbage_frozen],
@@ -45,7 +43,8 @@ def create_app() -> Litestar:
         openapi_config=None,  # /docs and /openapi.json are our own
         request_max_body_size=settings().max_body_bytes,
     )
-    web.asgi_handler = RoutedAsSent(web.asgi_handler)
+    # Around the routing, so that what no router owns gets an id and a log line too.
+    web.asgi_handler = RequestContext(RoutedAsSent(web.asgi_handler))
     return web
 
 
