@@ -6,12 +6,19 @@ from uuid import uuid4
 
 import structlog
 from litestar.datastructures import MutableScopeHeaders
-from litestar.types import ASGIApp, Message, Receive, Scope, Send
+from litestar.exceptions import ClientException
+from litestar.types import ASGIApp, HTTPReceiveMessage, Message, Receive, Scope, Send, WebSocketReceiveMessage
 
 _GIVEN_ID = re.compile(rb"[\w.:-]{1,128}", re.ASCII)
 _QUIET_PATHS = ("/healthz", "/readyz")
 
 log = structlog.get_logger(__name__)
+
+
+class BodyCutShortError(ClientException):
+    """The caller went away in the middle of the body, or sent chunks that are none: theirs, not a fault of ours."""
+
+    detail = "body: ended before it was complete"
 
 
 class RequestContext:
@@ -40,10 +47,26 @@ class RequestContext:
         scope.setdefault("state", {})["request_id"] = request_id
         with structlog.contextvars.bound_contextvars(request_id=request_id):
             try:
-                await self._app(scope, receive, send_with_headers)
+                await self._app(scope, _whole_body(receive), send_with_headers)
             finally:
                 if not scope["path"].startswith(_QUIET_PATHS):
                     _log(scope, status, time.perf_counter() - began)
+
+
+def _whole_body(receive: Receive) -> Receive:
+    """As `receive`, but a body that breaks off raises BodyCutShortError. Litestar would call it an error of the server."""
+    is_complete = False
+
+    async def receive_body() -> HTTPReceiveMessage | WebSocketReceiveMessage:
+        nonlocal is_complete
+        message = await receive()
+        if message["type"] == "http.request":
+            is_complete = not message.get("more_body", False)
+        elif message["type"] == "http.disconnect" and not is_complete:
+            raise BodyCutShortError
+        return message
+
+    return receive_body
 
 
 def _request_id(scope: Scope) -> str:

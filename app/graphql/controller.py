@@ -32,6 +32,7 @@ from litestar.exceptions import NotFoundException
 from litestar.exceptions.http_exceptions import RequestEntityTooLarge
 from litestar.params import FromPath
 
+from app.edge.middleware import BodyCutShortError
 from app.errors import AuthenticationError, InvalidInputError, MeterlineError, OverloadedError
 from app.graphql.compat import Compatibility
 from app.graphql.context import Context
@@ -104,6 +105,8 @@ class GraphqlDoor(Generic[ActorT, LoadersT]):
         except RequestEntityTooLarge:
             problem = f"is larger than {self.max_body_bytes} bytes"
             return _respond({"errors": [told(InvalidInputError("body", problem))]}, 413, media_type)
+        except BodyCutShortError:
+            return _refusal(InvalidInputError("body", "ended before it was complete"), media_type)
         except MeterlineError as error:
             return _refusal(error, media_type)
         except Exception as error:  # noqa: BLE001 — the door's last line: logged in full, told without detail

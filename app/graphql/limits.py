@@ -17,6 +17,8 @@ class Limits:
     document_bytes: int = 8_192
     # Several of the engine's validators are quadratic: 10 000 of anything is 10-20 s, 1 000 tokens are milliseconds.
     tokens: int = 1_000
+    # Python reads no integer of more than 4,300 digits: as a JSON literal, a longer one would end in a fault of ours.
+    number_characters: int = 4_000
     # The C parser's destructor recurses once for each level and overflows the stack: 7 000 levels end a process whose
     # thread has 256 KB. Its output grows with the square of the depth. The deepest introspection query nests 18.
     nesting: int = 24

@@ -14,6 +14,7 @@ from app.graphql.refusals import DocumentRefusedError, SyntaxRefusedError
 
 _OPENING = frozenset("({[")
 _CLOSING = frozenset(")}]")
+_NUMBERS = frozenset({Kind.INT, Kind.FLOAT})
 _ESCAPE_OR_TAB = re.compile(r"\\u\{([0-9A-Fa-f]*)\}|\\u([0-9A-Fa-f]{4})|\\(.)|(\t)", re.DOTALL)
 _SIMPLE_ESCAPES = frozenset('"\\/bfnrt')
 _CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f]")
@@ -26,7 +27,7 @@ def prescan(document: str, limits: Limits) -> str:
 
     Raises:
         SyntaxRefusedError: the text is not GraphQL, with line and column.
-        DocumentRefusedError: too many bytes or tokens, or nested too deep.
+        DocumentRefusedError: too many bytes or tokens, too long a number, or nested too deep.
     """
     _refuse_unencodable(document)
     size = len(document.encode())
@@ -56,6 +57,10 @@ def _refuse_too_much(tokens: list[Token], limits: Limits) -> None:
         if token.kind is Kind.IGNORED:
             continue
         count += 1
+        if token.kind in _NUMBERS and len(token.text) > limits.number_characters:
+            raise DocumentRefusedError(
+                f"A number has {len(token.text)} characters, at most {limits.number_characters} are allowed"
+            )
         if token.kind is not Kind.PUNCTUATOR:
             continue
         if token.text in _OPENING:

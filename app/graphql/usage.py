@@ -18,16 +18,16 @@ Request = Context[Actor, Loaders]
 def register(schema_name: str) -> None:
     @resolver(schema_name, "Mutation.recordUsage")
     async def record(_parent: None, arguments: dict[str, Any], context: Request, _info: object) -> RecordedUsage:
-        return await in_thread(usage.record_usage, context.actor, build(RecordUsage, arguments["input"]))
+        return await in_thread(usage.record_usage, context.actor, build(RecordUsage, _given(arguments["input"])))
 
     @resolver(schema_name, "Mutation.createUsageEvent")
     async def create_event(_parent: None, arguments: dict[str, Any], context: Request, _info: object) -> bool:
-        answer = await in_thread(usage.record_usage, context.actor, build(RecordUsage, arguments["input"]))
+        answer = await in_thread(usage.record_usage, context.actor, build(RecordUsage, _given(arguments["input"])))
         return answer.recorded
 
     @resolver(schema_name, "Query.canUseFeature")
     async def can_use(_parent: None, arguments: dict[str, Any], context: Request, _info: object) -> Entitlement:
-        return await in_thread(entitlements.check_access, context.actor, build(CheckAccess, arguments))
+        return await in_thread(entitlements.check_access, context.actor, build(CheckAccess, _given(arguments)))
 
     @resolver(schema_name, "Query.showUsage")
     async def show(_parent: None, arguments: dict[str, Any], context: Request, _info: object) -> ShowUsage:
@@ -41,3 +41,8 @@ def register(schema_name: str) -> None:
     @resolver(schema_name, "Entitlement.package", parent_concurrently=True)
     async def package(parent: Entitlement, _arguments: object, context: Request, _info: object) -> Package | None:
         return await context.loaders.package(parent.package_id) if parent.package_id is not None else None
+
+
+def _given(arguments: dict[str, Any]) -> dict[str, Any]:
+    """What was given. The schema allows `delta: null`, which typed clients send for what they leave out: the default."""
+    return {name: value for name, value in arguments.items() if value is not None}

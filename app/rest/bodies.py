@@ -9,7 +9,8 @@ from litestar.dto.data_structures import DTOFieldDefinition
 from litestar.openapi.spec import Reference, Schema
 from litestar.typing import FieldDefinition
 
-from app.contract.shapes import Command, build, invalid_input
+from app.contract.shapes import Command, build
+from app.errors import InvalidInputError
 from app.rest.errors import MalformedRequest, UnsupportedMediaType
 
 
@@ -62,9 +63,10 @@ def _is_json(content_type: str) -> bool:
 def _decode(body: bytes) -> Any:
     try:
         return msgspec.json.decode(body)
-    except msgspec.ValidationError as refusal:  # well-formed, but a number that no float can hold
-        raise invalid_input(refusal) from refusal
-    except msgspec.DecodeError as problem:
+    except msgspec.ValidationError as refusal:
+        # Well-formed, but a number that no float can hold. Where it stands is told as "$[...]", without names: of no use.
+        raise InvalidInputError("body", str(refusal).partition(" - at ")[0]) from refusal
+    except (msgspec.DecodeError, UnicodeDecodeError) as problem:  # a string is decoded apart from the JSON around it
         raise MalformedRequest(f"body: {problem}") from problem
     except RecursionError as problem:
         raise MalformedRequest("body: is nested too deeply") from problem

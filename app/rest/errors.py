@@ -19,12 +19,15 @@ from msgspec import UNSET, UnsetType
 
 from app import errors
 from app.contract.shapes import View
+from app.edge.middleware import BodyCutShortError
 from app.errors import CallerError, InvalidInputError, MeterlineError
 
 PROBLEM_MEDIA_TYPE = "application/problem+json"
 PROBLEMS_PAGE = "/docs/problems"
 # Enough for a batch to come back or a restart to finish; a client that waits so long does not add to what slows us.
 RETRY_AFTER_SECONDS = 1
+# Details repeat what was sent, which can be as long as a body.
+DETAIL_CHARACTERS = 500
 
 log = structlog.get_logger(__name__)
 
@@ -125,7 +128,8 @@ def answer_http_error(request: Request[Any, Any, Any], error: HTTPException) -> 
     if name is None:
         return answer_fault(request, error)
     kind = HTTP_KINDS[name]
-    detail = error.detail if isinstance(error, MalformedRequest | UnsupportedMediaType) else kind.meaning
+    told = isinstance(error, MalformedRequest | UnsupportedMediaType | BodyCutShortError)
+    detail = error.detail if told else kind.meaning
     return _problem(kind, name=name, code=CallerError.code, detail=detail, headers=error.headers or {})
 
 
@@ -184,11 +188,11 @@ def _problem(
         type=f"{PROBLEMS_PAGE}#{name}",
         title=kind.title,
         status=kind.status,
-        detail=detail,
+        detail=_shortened(detail),
         code=code,
         name=name,
         request_id=request_id or _request_id(),
-        field=field,
+        field=_shortened(field) if isinstance(field, str) else field,
     )
     return Response(
         msgspec.json.encode(problem),
@@ -196,6 +200,10 @@ def _problem(
         media_type=PROBLEM_MEDIA_TYPE,
         headers={"Cache-Control": "no-store", **(headers or {})},
     )
+
+
+def _shortened(text: str) -> str:
+    return text if len(text) <= DETAIL_CHARACTERS else text[: DETAIL_CHARACTERS - 1] + "…"
 
 
 def _request_id() -> str:

@@ -11,6 +11,8 @@ from app.contract.shapes import PAGE_LIMIT_DEFAULT, PAGE_LIMIT_MAX, PageRequest
 from app.domain.values import check_optional_text
 from app.errors import InvalidInputError
 
+KEY_HEADER = "Idempotency-Key"
+
 FeatureId = Annotated[str, PathParameter(name="featureId", description="The feature's id, percent-encoded.")]
 PackageId = Annotated[str, PathParameter(name="packageId", description="The package's id, percent-encoded.")]
 UserId = Annotated[str, PathParameter(name="userId", description="The user's id, percent-encoded.")]
@@ -41,7 +43,7 @@ def refuse_unknown_parameters(connection: ASGIConnection[Any, Any, Any, Any], ha
     """A guard. A misspelt `startingafter` would start the list anew in silence, and a caller would loop on the first page.
 
     Raises:
-        InvalidInputError: a parameter that the operation does not have, or one given twice.
+        InvalidInputError: a parameter that the operation does not have, or one given twice; two idempotency keys.
     """
     known = _query_parameters(handler)
     for name, values in connection.query_params.dict().items():
@@ -49,6 +51,9 @@ def refuse_unknown_parameters(connection: ASGIConnection[Any, Any, Any, Any], ha
             raise InvalidInputError(name, f"is not a query parameter here; known: {', '.join(sorted(known)) or 'none'}")
         if len(values) > 1:
             raise InvalidInputError(name, "must be given at most once")
+    # Of two keys the first would be taken in silence, and a repeat that has them the other way round would count again.
+    if len(connection.headers.getall(KEY_HEADER, [])) > 1:
+        raise InvalidInputError(KEY_HEADER, "must be given at most once")
 
 
 @cache

@@ -12,11 +12,9 @@ from app.contract.usage import CheckAccess, Entitlement, RecordedUsage, RecordUs
 from app.domain.values import INT32_MAX, KEY_MAX_CHARACTERS, check_text
 from app.edge.threads import in_thread
 from app.errors import InvalidInputError
-from app.rest.parameters import FeatureId, UserId
+from app.rest.parameters import KEY_HEADER, FeatureId, UserId
 from app.rest.problems import read_problems, write_problems
 from app.services import entitlements, usage
-
-KEY_HEADER = "Idempotency-Key"
 
 
 class Usage(Controller):

@@ -42,6 +42,15 @@ def test_tokens_are_counted_without_comments_and_commas():
     assert refusal.value.message == "The document has 5 tokens, at most 4 are allowed"
 
 
+@pytest.mark.parametrize("number", ["12345", "-1234", "1.234", "1e123"])
+def test_the_length_of_numbers_is_limited(number):
+    document = f'{{a(b:{number} c:"123456")}}'
+    assert prescan(document, replace(LIMITS, number_characters=5)) == document
+    with pytest.raises(DocumentRefusedError) as refusal:
+        prescan(document, replace(LIMITS, number_characters=4))
+    assert refusal.value.message == "A number has 5 characters, at most 4 are allowed"
+
+
 def test_brackets_in_strings_and_comments_do_not_nest():
     limits = replace(LIMITS, nesting=2)
     for document in ('{a(b:"{{{{[[[[((((")}', '{a(b:"""{{{{ \\""" ((( """)}', "{a # {{{{{{{{\n}", '{a(b:"\\"{{{{")}'):

@@ -281,6 +281,17 @@ async def test_a_number_beyond_all_floats_is_a_bad_value(rest: Door) -> None:
     refused = await rest.post("/v1/users", content=b'{"id": "a", "metadata": 1e999}', headers=JSON)
 
     assert (refused.status_code, refused.json()["name"]) == (422, InvalidInputError.__name__)
+    assert (refused.json()["field"], refused.json()["detail"]) == ("body", "body: Number out of range")
+
+
+@pytest.mark.parametrize("body", [{"id": "a", "type": "x" * 10_000}, {"id": "a", "x" * 10_000: 1}])
+async def test_a_problem_repeats_no_more_than_500_characters_of_what_was_sent(rest: Door, body: Any) -> None:
+    refused = await rest.post("/v1/features", json=body)
+
+    problem = refused.json()
+    assert refused.status_code == 422
+    assert len(problem["detail"]) == 500
+    assert len(problem["field"]) <= 500
 
 
 async def test_half_a_surrogate_pair_is_no_text(rest: Door) -> None:

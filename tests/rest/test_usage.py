@@ -65,6 +65,16 @@ async def test_usage_can_be_taken_back_and_set(metered: Door) -> None:
     assert (taken_back["consumption"], set_to["consumption"]) == (consumption(1), consumption(0))
 
 
+async def test_two_idempotency_keys_are_refused_and_nothing_is_counted(metered: Door) -> None:
+    headers = [(b"Idempotency-Key", b"k-1"), (b"Idempotency-Key", b"k-2")]
+
+    refused = await metered.post("/v1/usage", json=CALL, headers=headers)
+
+    assert (refused.status_code, refused.json()["field"]) == (422, "Idempotency-Key")
+    first = (await metered.post("/v1/usage", json=CALL, headers={"Idempotency-Key": "k-1"})).json()
+    assert (first["duplicate"], first["consumption"]["used"]) == (False, 1)
+
+
 @pytest.mark.parametrize("place", ["body", "header", "both"])
 async def test_a_repeated_idempotency_key_counts_once(metered: Door, place: str) -> None:
     body = CALL | ({"idempotencyKey": "k-1"} if place != "header" else {})
