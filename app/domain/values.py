@@ -3,6 +3,8 @@
 import json
 import unicodedata
 from collections.abc import Iterator
+from decimal import Decimal
+from math import isfinite
 from typing import Any
 
 from app.errors import InvalidInputError
@@ -49,9 +51,12 @@ def check_range(field: str, number: int, *, at_least: int, at_most: int = INT32_
 def check_metadata(field: str, metadata: Any) -> None:
     """Any JSON value of at most 16 KiB as UTF-8 and 16 levels of objects and lists, without what JSONB cannot hold.
 
+    The size is that of what comes back, numbers written out.
+
     The walk keeps its own stack, so that depth is refused rather than met as a RecursionError.
     """
     stack = [(metadata, 1)]
+    written_out = 0
     while stack:
         value, depth = stack.pop()
         if not _is_json(value):
@@ -61,13 +66,22 @@ def check_metadata(field: str, metadata: Any) -> None:
         for text in _texts_of(value):
             if "\0" in text or any(unicodedata.category(character) == "Cs" for character in text):
                 raise InvalidInputError(field, "must not contain the character U+0000 or half a surrogate pair")
+        written_out += _zeros_written_out(value)
         stack.extend((child, depth + 1) for child in _children_of(value))
     try:
         size_bytes = len(json.dumps(metadata, ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode())
     except ValueError as problem:  # NaN, an infinity, or an integer of more digits than Python writes
         raise InvalidInputError(field, "must be a JSON value") from problem
+    size_bytes += written_out
     if size_bytes > METADATA_MAX_BYTES:
         raise InvalidInputError(field, f"must be at most {METADATA_MAX_BYTES} bytes as JSON, is {size_bytes}")
+
+
+def _zeros_written_out(value: Any) -> int:
+    """How much longer a float comes back: JSONB writes 1e308 with its 308 zeros, so that 16 KiB would become 1 MB."""
+    if not isinstance(value, float) or not isfinite(value):
+        return 0
+    return max(0, len(format(Decimal(repr(value)), "f")) - len(repr(value)))
 
 
 def _is_json(value: Any) -> bool:

@@ -170,6 +170,17 @@ def nested(levels: int, innermost: object, *, in_objects: bool) -> Any:
     return value
 
 
+@pytest.mark.parametrize(
+    ("number", "digits"), [(1e308, 309), (-1e308, 310), (5e-324, 326), (1e16, 17), (0.5, 3)], ids=str
+)
+def test_metadata_is_measured_with_its_numbers_written_out(number: float, digits: int) -> None:
+    fitting, rest = divmod(16384 - len("[") - len("]") + len(","), digits + len(","))
+
+    assert problem_of(check_metadata, [number] * fitting) is None
+    size = 16384 - rest + digits + len(",")
+    assert problem_of(check_metadata, [number] * (fitting + 1)) == f"must be at most 16384 bytes as JSON, is {size}"
+
+
 @pytest.mark.parametrize("in_objects", [True, False])
 def test_metadata_has_at_most_16_levels_of_objects_and_lists(in_objects: bool) -> None:
     for innermost in (None, 1, "text"):
