@@ -45,7 +45,7 @@ seed: $(READY) ## Put the example data into the development database (`make dev`
 	@$(BIN)/python -m app.dev $(BIN)/python -m app.dev.seed
 
 schema: $(READY) ## Print the GraphQL schema
-	@$(BIN)/meterline schema
+	@METERLINE_ENV=development $(BIN)/meterline schema
 
 clean: ## Remove the environment and all caches; data in .meterline stay
 	@rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache dist

@@ -12,7 +12,7 @@ import click
 from pydantic import ValidationError
 
 from app.dev.children import end_with_parent
-from app.dev.home import Home, HomeInUseError
+from app.dev.home import Home, HomeInUseError, HomeUnusableError
 from app.dev.procfile import ProcfileError
 from app.dev.server import EmbeddedServerError
 from app.dev.stack import (
@@ -65,7 +65,7 @@ def dev(command: tuple[str, ...], stop_with_parent: bool) -> None:
             sys.exit(_run_beside(home, settings, command) if command else _run_all(home, settings))
     except _StopRequested:
         sys.exit(0)
-    except (CannotStartError, EmbeddedServerError, HomeInUseError, ProcfileError) as error:
+    except (CannotStartError, EmbeddedServerError, HomeInUseError, HomeUnusableError, ProcfileError) as error:
         sys.exit(f"error: {error}")
     except ValidationError as error:
         # Without the values, which may be secrets.

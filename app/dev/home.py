@@ -9,6 +9,7 @@ import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TextIO
 
 _NEEDS_NO_QUOTES = re.compile(r"[\w@%+=:,./?-]*")
 
@@ -20,6 +21,13 @@ class HomeInUseError(Exception):
         super().__init__(
             f"make dev is already running in {home} (process {pid}); choose another METERLINE_HOME, or stop it"
         )
+
+
+class HomeUnusableError(Exception):
+    """The directory cannot be made or written to."""
+
+    def __init__(self, home: Path, problem: OSError) -> None:
+        super().__init__(f"{home} cannot be used ({problem.strerror}); choose another METERLINE_HOME")
 
 
 class Home:
@@ -39,9 +47,9 @@ class Home:
 
         Raises:
             HomeInUseError: another process holds it.
+            HomeUnusableError: it cannot be made or written to.
         """
-        self.path.mkdir(parents=True, exist_ok=True)
-        with (self.path / "running.lock").open("a+") as file:
+        with self._opened_lock_file() as file:
             try:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError as error:
@@ -52,6 +60,13 @@ class Home:
             file.flush()
             self.environment_file.unlink(missing_ok=True)
             yield
+
+    def _opened_lock_file(self) -> TextIO:
+        try:
+            self.path.mkdir(parents=True, exist_ok=True)
+            return (self.path / "running.lock").open("a+")
+        except OSError as problem:
+            raise HomeUnusableError(self.path, problem) from problem
 
     def secret_key(self) -> str:
         """The SECRET_KEY of this home, made at the first call. User tokens stay valid from one run to the next."""

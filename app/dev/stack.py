@@ -29,6 +29,7 @@ CHECKOUT = Path(__file__).resolve().parents[2]
 
 _READY_SECONDS = 90.0
 _GRACE_SECONDS = 25.0  # what Heroku gives, less a little
+_GRACE_BEFORE_READY_SECONDS = 3.0
 _PORT_SECONDS = 2.0
 _LAST_PORT = 65_535
 _TRIES_BEFORE_READY = 3
@@ -165,12 +166,20 @@ def wait_until_ready(processes: Processes, port: int, *, name: str = "web") -> N
         CannotStartError: web keeps ending, or is not ready after 90 s.
     """
     deadline = time.monotonic() + _READY_SECONDS
-    while not _is_ready(port):
-        processes.watch()
-        if processes.count_ends(name) >= _TRIES_BEFORE_READY:
-            raise CannotStartError(f"{name} ended {_TRIES_BEFORE_READY} times before it was ready; its output is above")
-        if time.monotonic() > deadline:
-            raise CannotStartError(f"http://127.0.0.1:{port}/readyz did not answer 200 in {_READY_SECONDS:.0f} s")
+    try:
+        while not _is_ready(port):
+            processes.watch()
+            if processes.count_ends(name) >= _TRIES_BEFORE_READY:
+                raise CannotStartError(
+                    f"{name} ended {_TRIES_BEFORE_READY} times before it was ready; its output is above"
+                )
+            if time.monotonic() > deadline:
+                raise CannotStartError(f"http://127.0.0.1:{port}/readyz did not answer 200 in {_READY_SECONDS:.0f} s")
+    except BaseException:
+        # A worker of granian 2.8 that is still starting does not hear that it should stop, and granian waits for it as long as
+        # for a request (25 s). Nothing is being served yet, so nobody needs that time.
+        processes.stop(grace_seconds=_GRACE_BEFORE_READY_SECONDS)
+        raise
 
 
 def _is_ready(port: int) -> bool:

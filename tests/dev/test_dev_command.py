@@ -47,6 +47,17 @@ def test_a_second_one_in_the_same_home_is_refused_and_the_first_keeps_its_file(h
         assert first.environment_file.exists()
 
 
+def test_a_home_that_cannot_be_made_is_named(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+
+    for home in (tmp_path / "file", tmp_path / "file" / "below"):
+        answer = dev(home)
+
+        assert answer.returncode == 1
+        assert answer.stderr.startswith(f"error: {home} cannot be used (")
+        assert answer.stderr.endswith("choose another METERLINE_HOME\n")
+
+
 def test_a_setting_that_cannot_be_used_is_named(home: Path) -> None:
     answer = dev(home, PORT="eighty")
 

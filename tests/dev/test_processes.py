@@ -3,6 +3,7 @@
 import io
 import os
 import signal
+import socket
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -10,6 +11,7 @@ from contextlib import contextmanager
 
 import pytest
 
+from app.dev import stack
 from app.dev.processes import Processes
 from tests.dev.starting import CHECKOUT, is_running, wait_until
 
@@ -142,6 +144,7 @@ def test_after_kill_9_of_the_runner_nothing_is_left() -> None:
     source = """
 import sys
 from pathlib import Path
+from app.dev import stack
 from app.dev.processes import Processes
 command = [sys.executable, "-I", "-u", "-c", "import os, time; print(os.getpid()); time.sleep(60)"]
 processes = Processes({"web": command, "beat": command}, environment={}, directory=Path("/"), log=sys.stdout)
@@ -158,3 +161,30 @@ while True:
 
     for pid in pids:
         wait_until(lambda pid=pid: not is_running(pid))
+
+
+def test_who_is_interrupted_before_web_is_ready_does_not_wait_for_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Interrupted(BaseException):
+        pass
+
+    def interrupt(*_: object) -> None:
+        raise Interrupted
+
+    monkeypatch.setattr(stack, "_GRACE_BEFORE_READY_SECONDS", 0.1)
+    log = io.StringIO()
+    deaf = python(
+        "import os, signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); print(os.getpid()); time.sleep(60)"
+    )
+    with socket.socket() as unanswered, running({"web": deaf}, log) as processes:
+        unanswered.bind(("127.0.0.1", 0))
+        watch_until(processes, lambda: log.getvalue().count("\n") == 1)
+        before = signal.signal(signal.SIGALRM, interrupt)
+        signal.setitimer(signal.ITIMER_REAL, 0.05)
+        try:
+            with pytest.raises(Interrupted):
+                stack.wait_until_ready(processes, unanswered.getsockname()[1])
+        finally:
+            signal.signal(signal.SIGALRM, before)
+
+        assert not is_running(pid_said(io.StringIO(log.getvalue().splitlines()[0]), "web"))
+    assert log.getvalue().splitlines()[1] == "web | did not end within 0.1 s: killed"
