@@ -21,7 +21,7 @@ Timestamp = DateTime(timezone=True)
 
 
 def generated_key() -> Column[int]:
-    """The second half of a primary key, numbered by the database."""
+    """The second half of a primary key, numbered by the database: a row has it once it is flushed or read."""
     return Column(BigInteger, Identity(always=True), primary_key=True)
 
 

@@ -16,7 +16,7 @@ class Package(SQLModel, table=True):
     __table_args__ = (UniqueConstraint("tenant_id", "id"),)
 
     tenant_id: int = Field(foreign_key="tenants.id", primary_key=True)
-    key: int | None = Field(default=None, sa_column=generated_key())
+    key: int = Field(default=None, sa_column=generated_key())
     id: str = Field(sa_column=text_column(nullable=False))
     name: str | None = Field(default=None, sa_column=text_column())
     is_addon: bool

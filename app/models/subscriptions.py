@@ -25,7 +25,7 @@ class Subscription(SQLModel, table=True):
     )
 
     tenant_id: int = Field(primary_key=True)
-    id: int | None = Field(default=None, sa_column=generated_key())
+    id: int = Field(default=None, sa_column=generated_key())
     user_key: int = Field(sa_type=BigInteger)
     package_key: int = Field(sa_type=BigInteger)
     status: SubscriptionStatus = Field(sa_column=choice(SubscriptionStatus, "status"))

@@ -15,7 +15,7 @@ class Tenant(SQLModel, table=True):
 
     __tablename__ = "tenants"
 
-    id: int | None = Field(default=None, sa_column=Column(Integer, Identity(always=True), primary_key=True))
+    id: int = Field(default=None, sa_column=Column(Integer, Identity(always=True), primary_key=True))
     public_id: str = Field(sa_column=Column(text_column(nullable=False).type, nullable=False, unique=True))
     name: str = Field(sa_column=text_column(nullable=False))
     enforcement: Enforcement = Field(default=Enforcement.REFUSE, sa_column=choice(Enforcement, "enforcement"))
@@ -28,7 +28,7 @@ class ApiKey(SQLModel, table=True):
     __tablename__ = "api_keys"
 
     tenant_id: int = Field(foreign_key="tenants.id", primary_key=True)
-    id: int | None = Field(default=None, sa_column=generated_key())
+    id: int = Field(default=None, sa_column=generated_key())
     kind: KeyKind = Field(sa_column=choice(KeyKind, "kind"))
     # The one unique key without the tenant in front: a caller is known by the key alone, before the tenant is.
     digest: bytes = Field(sa_column=Column(LargeBinary, nullable=False, unique=True))
@@ -43,7 +43,7 @@ class UserTokenSecret(SQLModel, table=True):
     __tablename__ = "user_token_secrets"
 
     tenant_id: int = Field(foreign_key="tenants.id", primary_key=True)
-    id: int | None = Field(default=None, sa_column=generated_key())
+    id: int = Field(default=None, sa_column=generated_key())
     salt: bytes = Field(sa_column=Column(LargeBinary, nullable=False))
     created_at: datetime = Field(sa_column=moment())
     expires_at: datetime | None = Field(default=None, sa_column=moment(nullable=True))

@@ -54,7 +54,7 @@ class UsageEvent(SQLModel, table=True):
     )
 
     tenant_id: int = Field(primary_key=True)
-    id: int | None = Field(default=None, sa_column=generated_key())
+    id: int = Field(default=None, sa_column=generated_key())
     user_key: int = Field(sa_type=BigInteger)
     feature_key: int = Field(sa_type=BigInteger)
     at: datetime = Field(sa_column=moment())

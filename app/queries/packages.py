@@ -109,11 +109,10 @@ def contents_of(session: Session, tenant_id: int, package_keys: Collection[int])
 def sellables(session: Session, tenant_id: int, packages: Sequence[Package]) -> list[Sellable]:
     """The packages as the subscribe rules see them, in the same order."""
     allowed: dict[int, set[str]] = defaultdict(set)
-    for addon_key, base_id in _bases(session, tenant_id, [key_of(package) for package in packages]):
+    for addon_key, base_id in _bases(session, tenant_id, [package.key for package in packages]):
         allowed[addon_key].add(base_id)
     return [
-        Sellable(package.id, package.status, package.is_addon, frozenset(allowed[key_of(package)]))
-        for package in packages
+        Sellable(package.id, package.status, package.is_addon, frozenset(allowed[package.key])) for package in packages
     ]
 
 
@@ -123,13 +122,6 @@ def is_a_base(session: Session, tenant_id: int, package_key: int) -> bool:
         PackageBase.tenant_id == tenant_id, PackageBase.base_key == package_key
     )
     return session.exec(statement.limit(1)).first() is not None
-
-
-def key_of(package: Package) -> int:
-    """The key of a package that is in the database; only one not yet flushed has none."""
-    if package.key is None:
-        raise LookupError("the package has not been flushed")
-    return package.key
 
 
 def _bases(session: Session, tenant_id: int, addon_keys: Collection[int]) -> Sequence[tuple[int, str]]:

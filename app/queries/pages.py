@@ -10,7 +10,7 @@ Row = TypeVar("Row")
 
 
 def page_after(
-    session: Session, statement: SelectOfScalar[Row], key: Mapped[int | None], after: int | None, limit: int
+    session: Session, statement: SelectOfScalar[Row], key: Mapped[int], after: int | None, limit: int
 ) -> tuple[list[Row], bool]:
     """At most `limit` rows of the statement with a key above `after`, and whether more follow."""
     if after is not None:

@@ -37,7 +37,7 @@ def subscriptions_page(
 def user_ids(session: Session, tenant_id: int, user_keys: Collection[int]) -> dict[int, str]:
     """Present id by internal key."""
     found = session.exec(select(User.key, User.id).where(User.tenant_id == tenant_id, col(User.key).in_(user_keys)))
-    return {key: user_id for key, user_id in found if key is not None}
+    return dict(found.all())
 
 
 def live_subscriptions(
@@ -94,7 +94,7 @@ def candidates(
 
 def _candidate(subscription: Subscription, terms: PackageFeature, package_id: str) -> Candidate:
     return Candidate(
-        subscription_id=subscription.id or 0,
+        subscription_id=subscription.id,
         package_id=package_id,
         anchor=subscription.started_at,
         limit=terms.usage_limit,

@@ -27,7 +27,7 @@ def locked_user_by_key(session: Session, tenant_id: int, user_key: int) -> User:
 def user_keys(session: Session, tenant_id: int, user_ids: Collection[str]) -> dict[str, int]:
     """Internal key by id, of those that exist."""
     found = session.exec(select(User.id, User.key).where(User.tenant_id == tenant_id, col(User.id).in_(user_ids)))
-    return {user_id: key for user_id, key in found if key is not None}
+    return dict(found.all())
 
 
 def users_page(session: Session, tenant_id: int, after: int | None, limit: int) -> tuple[list[User], bool]:

@@ -7,7 +7,7 @@ from app.contract.actors import Actor
 from app.contract.billing import LinkPrice
 from app.db import transaction
 from app.errors import AlreadyExistsError, PackageNotFoundError
-from app.queries.packages import kept_packages, key_of
+from app.queries.packages import kept_packages
 
 _PROVIDER = "STRIPE"
 
@@ -28,7 +28,7 @@ def link_price(actor: Actor, command: LinkPrice) -> None:
                 models.BillingTemplate(
                     tenant_id=actor.tenant_id,
                     id=command.id,
-                    package_key=key_of(package),
+                    package_key=package.key,
                     provider=_PROVIDER,
                     price_id=command.price_id,
                     amount_minor=command.amount,

@@ -76,7 +76,7 @@ def show_usage(actor: Actor, user_id: str, feature_id: str) -> ShowUsage:
             return ShowUsage(current=None, past=[])
         decider, current = standing.decider, standing.period
         past = list(islice(past_periods(decider.anchor, decider.reset_period, current.start), PAST_PERIODS_MAX))
-        windows = [(standing.user_key, standing.feature.key or 0, period) for period in past]
+        windows = [(standing.user_key, standing.feature.key, period) for period in past]
         (used_now,) = usage_queries.current_totals(session, actor.tenant_id, list(_windows([standing])))
         used_then = usage_queries.replayed_totals(session, actor.tenant_id, windows)
     return ShowUsage(
@@ -92,7 +92,7 @@ def _standings(
     users = user_queries.user_keys(session, actor.tenant_id, {user_id for user_id, _ in pairs})
     features = feature_queries.features_by_id(session, actor.tenant_id, {feature_id for _, feature_id in pairs})
     known = {
-        (users[user_id], features[feature_id].key or 0)
+        (users[user_id], features[feature_id].key)
         for user_id, feature_id in pairs
         if user_id in users and feature_id in features
     }
@@ -106,7 +106,7 @@ def _standings(
             standings.append(FeatureNotFoundError())
         else:
             feature = features[feature_id]
-            standings.append(_standing(users[user_id], feature, held.get((users[user_id], feature.key or 0), []), now))
+            standings.append(_standing(users[user_id], feature, held.get((users[user_id], feature.key), []), now))
     return standings
 
 
@@ -120,7 +120,7 @@ def _windows(standings: Iterable[_Standing | MeterlineError]) -> Iterable[usage_
     """What has to be counted, in order: nothing where there is no period."""
     for standing in standings:
         if isinstance(standing, _Standing) and standing.period is not None:
-            yield standing.user_key, standing.feature.key or 0, standing.period
+            yield standing.user_key, standing.feature.key, standing.period
 
 
 def _entitlement(standing: _Standing, *, used: int, delta: int) -> Entitlement:

@@ -62,7 +62,7 @@ def delete_feature(actor: Actor, feature_id: str) -> Feature:
     check_id("id", feature_id)
     with transaction() as session:
         row = queries.locked_feature(session, actor.tenant_id, feature_id, for_delete=True)
-        if row is None or row.key is None:
+        if row is None:
             raise FeatureNotFoundError
         if queries.is_in_a_package(session, actor.tenant_id, row.key):
             raise InUseError(f"Feature {feature_id} cannot be deleted: a package holds it.")

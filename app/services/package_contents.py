@@ -45,8 +45,8 @@ def _package_feature(
     consumable = feature.type is FeatureType.CONSUMABLE
     return models.PackageFeature(
         tenant_id=row.tenant_id,
-        package_key=queries.key_of(row),
-        feature_key=feature.key or 0,
+        package_key=row.key,
+        feature_key=feature.key,
         position=position,
         name=terms.name,
         usage_limit=given.limit if given else None,
@@ -79,7 +79,5 @@ def put_bases(session: Session, row: models.Package, base_ids: Sequence[str]) ->
             raise InvalidInputError(
                 f"basePackageIds[{position}]", f"package {base_id} is an add-on, not a base package"
             )
-        session.add(
-            models.PackageBase(tenant_id=row.tenant_id, addon_key=queries.key_of(row), base_key=queries.key_of(base))
-        )
+        session.add(models.PackageBase(tenant_id=row.tenant_id, addon_key=row.key, base_key=base.key))
     session.flush()

@@ -9,14 +9,14 @@ from app.clock import to_wire
 from app.contract.packages import EntitlementTerms, Package, PackageFeature, PackageFeatureTerms, PackagePrice
 from app.domain.entitlements import FeatureType
 from app.domain.money import display_amount
-from app.queries.packages import Contents, contents_of, key_of
+from app.queries.packages import Contents, contents_of
 
 Held = tuple[models.PackageFeature, models.Feature]
 
 
 def views_of(session: Session, tenant_id: int, rows: Sequence[models.Package]) -> list[Package]:
     """The packages, in the same order. Three statements, however many packages."""
-    contents = contents_of(session, tenant_id, [key_of(row) for row in rows])
+    contents = contents_of(session, tenant_id, [row.key for row in rows])
     return [_package(row, contents) for row in rows]
 
 
@@ -37,7 +37,7 @@ def terms_of(held: Sequence[Held]) -> list[PackageFeatureTerms]:
 
 
 def _package(row: models.Package, contents: Contents) -> Package:
-    key = key_of(row)
+    key = row.key
     return Package(
         id=row.id,
         name=row.name if row.name is not None else row.id,

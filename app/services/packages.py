@@ -47,12 +47,12 @@ def duplicate_package(actor: Actor, package_id: str, command: DuplicatePackage) 
     """
     with transaction() as session:
         source = _locked(session, actor, package_id)
-        contents = queries.contents_of(session, actor.tenant_id, [queries.key_of(source)])
+        contents = queries.contents_of(session, actor.tenant_id, [source.key])
         name = source.name if command.name is None else command.name
         row = _draft(actor, command.new_id, name, is_addon=source.is_addon, metadata=source.metadata_)
         _insert(session, row)
-        put_features(session, row, terms_of(contents.features[queries.key_of(source)]))
-        put_bases(session, row, contents.base_ids[queries.key_of(source)])
+        put_features(session, row, terms_of(contents.features[source.key]))
+        put_bases(session, row, contents.base_ids[source.key])
         return _view(session, row)
 
 
@@ -116,7 +116,7 @@ def delete_package(actor: Actor, package_id: str) -> Package:
         row = _locked(session, actor, package_id)
         if row.status is not PackageStatus.DRAFT:
             raise InUseError(f"Package {package_id} cannot be deleted: it is {row.status}. Archive it instead.")
-        if queries.is_a_base(session, actor.tenant_id, queries.key_of(row)):
+        if queries.is_a_base(session, actor.tenant_id, row.key):
             # Without it, an add-on that goes with this base alone would go with every base.
             raise InUseError(f"Package {package_id} cannot be deleted: add-ons are restricted to it.")
         view = _view(session, row)
@@ -206,7 +206,7 @@ def _insert(session: Session, row: models.Package) -> None:
 
 
 def _check_is_addon_can_change(session: Session, row: models.Package, *, is_addon: bool) -> None:
-    if is_addon and not row.is_addon and queries.is_a_base(session, row.tenant_id, queries.key_of(row)):
+    if is_addon and not row.is_addon and queries.is_a_base(session, row.tenant_id, row.key):
         raise InUseError(f"isAddon: package {row.id} has to stay a base package: add-ons are restricted to it.")
 
 

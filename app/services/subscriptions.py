@@ -39,7 +39,7 @@ def subscribe(actor: Actor, command: Subscribe) -> list[Subscription]:
     """
     with transaction() as session:
         user = user_queries.locked_user(session, actor.tenant_id, command.user_id)
-        if user is None or user.key is None:
+        if user is None:
             raise UserNotFoundError
         packages = _kept_packages(session, actor, command.package_ids)
         now = clock.now()
@@ -105,7 +105,7 @@ def change_subscription(actor: Actor, subscription_id: str, command: ChangeSubsc
             addons = [package for _, package in live if package.is_addon]
             new_base, *held_addons = package_queries.sellables(session, actor.tenant_id, [package, *addons])
             check_changeable(new_base, held_addons)
-            row.package_key, row.updated_at = package_queries.key_of(package), now
+            row.package_key, row.updated_at = package.key, now
             session.flush()
         return _views(session, actor, [row])[0]
 
@@ -148,7 +148,7 @@ def _new_subscription(
     return models.Subscription(
         tenant_id=actor.tenant_id,
         user_key=user_key,
-        package_key=package_queries.key_of(package),
+        package_key=package.key,
         status=SubscriptionStatus.ACTIVE,
         started_at=now,
         ends_at=ends_at,

@@ -111,8 +111,8 @@ def revoke_key(app_id: str, key_id: int) -> None:
 def list_keys(app_id: str) -> list[KeyInfo]:
     """All keys ever made, oldest first. Raises LookupError for an unknown tenant."""
     with transaction() as session:
-        rows: Sequence[models.ApiKey] = queries.keys_of(session, _tenant(session, app_id).id or 0)
-        return [KeyInfo(row.id or 0, row.kind, row.hint, row.created_at, row.expires_at) for row in rows]
+        rows: Sequence[models.ApiKey] = queries.keys_of(session, _tenant(session, app_id).id)
+        return [KeyInfo(row.id, row.kind, row.hint, row.created_at, row.expires_at) for row in rows]
 
 
 def authenticate_secret_key(presented: str) -> Actor:
@@ -133,7 +133,7 @@ def authenticate_secret_key(presented: str) -> Actor:
     if found is None or not hmac.compare_digest(found[0].digest, digest) or found[0].kind is not KeyKind.SECRET:
         raise AuthenticationError("the API key is unknown or was revoked")
     tenant = found[1]
-    return Actor(tenant_id=tenant.id or 0, app_id=tenant.public_id, enforcement=tenant.enforcement)
+    return Actor(tenant_id=tenant.id, app_id=tenant.public_id, enforcement=tenant.enforcement)
 
 
 def _create_tenant(session: Session, mode: str, slug: str, name: str) -> NewTenant:
@@ -149,7 +149,7 @@ def _add_key(session: Session, tenant: models.Tenant, kind: KeyKind) -> str:
     mode = tenant.public_id.partition("_")[0]
     key = f"{PREFIX[kind]}_{mode}_{secrets.token_hex(16)}"
     session.add(
-        models.ApiKey(tenant_id=tenant.id or 0, kind=kind, digest=_digest(key), hint=key[-4:], created_at=clock.now())
+        models.ApiKey(tenant_id=tenant.id, kind=kind, digest=_digest(key), hint=key[-4:], created_at=clock.now())
     )
     session.flush()
     return key
@@ -164,7 +164,7 @@ def _tenant(session: Session, app_id: str) -> models.Tenant:
 
 
 def _locked_key(session: Session, tenant: models.Tenant, key_id: int) -> models.ApiKey:
-    key = queries.locked_key(session, tenant.id or 0, key_id) if 0 < key_id <= _KEY_ID_MAX else None
+    key = queries.locked_key(session, tenant.id, key_id) if 0 < key_id <= _KEY_ID_MAX else None
     if key is None:
         raise LookupError(f"Tenant {tenant.public_id} has no key {key_id}")
     return key

@@ -84,7 +84,7 @@ def rotate_token_secret(app_id: str, overlap: timedelta = LIFETIME) -> None:
     """
     with transaction() as session:
         tenant = queries.tenant_by_public_id(session, app_id)
-        if tenant is None or tenant.id is None:
+        if tenant is None:
             raise LookupError(f"There is no tenant {app_id}")
         until = clock.now() + overlap
         for secret in queries.locked_token_secrets(session, tenant.id):
@@ -100,7 +100,7 @@ def _verified(token: str) -> TokenBearer:
         raise jwt.InvalidTokenError("appId is not a name")
     with transaction() as session:
         tenant = queries.tenant_by_public_id(session, app_id)
-        if tenant is None or tenant.id is None:
+        if tenant is None:
             raise jwt.InvalidTokenError("unknown tenant")
         secret = queries.usable_token_secret(session, tenant.id, secret_id, clock.now())
     if secret is None:

@@ -49,7 +49,7 @@ def record_usage(actor: Actor, command: RecordUsage) -> RecordedUsage:
 
 def _record(session: Session, actor: Actor, command: RecordUsage) -> RecordedUsage:
     user_key, feature = _keys(session, actor, command)
-    feature_key = feature.key or 0
+    feature_key = feature.key
     # The lock first: all that decides is read after it, so two calls at once decide one after the other.
     counter = queries.locked_consumption(session, actor.tenant_id, user_key, feature_key)
     if command.idempotency_key is not None:
@@ -116,7 +116,7 @@ def _repeated(first: models.UsageEvent, command: RecordUsage, user_key: int, fea
         raise IdempotencyConflictError(
             "idempotencyKey: this key was used before, for another user, feature, delta or action"
         )
-    return _view(first, first.id or 0, duplicate=True)
+    return _view(first, first.id, duplicate=True)
 
 
 def _view(event: models.UsageEvent, event_id: int, *, duplicate: bool) -> RecordedUsage:
