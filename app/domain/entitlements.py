@@ -76,6 +76,11 @@ def _rank(candidate: Candidate) -> tuple[bool, int, bool, datetime, int]:
     return (unlimited, candidate.limit or 0, candidate.overage_enabled, candidate.anchor, candidate.subscription_id)
 
 
+def counted_period(feature_type: FeatureType, decider: Candidate | None, moment: datetime) -> Period | None:
+    """The period whose total decides at `moment`. None when nothing is counted: the feature is BINARY, or nobody decides."""
+    return decider.period_at(moment) if decider and feature_type is FeatureType.CONSUMABLE else None
+
+
 def decide_access(feature_type: FeatureType, decider: Candidate | None, *, used: int, delta: int) -> Access:
     """Whether `delta` more may be used, when `used` is the total of the decider's current period."""
     if decider is None:

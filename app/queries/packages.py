@@ -5,7 +5,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 from sqlalchemy.orm import aliased
-from sqlmodel import Session, col, select
+from sqlmodel import Session, col, delete, select
 
 from app.domain.subscribing import PackageStatus, Sellable
 from app.models import BillingTemplate, Feature, Package, PackageBase, PackageFeature
@@ -122,6 +122,24 @@ def is_a_base(session: Session, tenant_id: int, package_key: int) -> bool:
         PackageBase.tenant_id == tenant_id, PackageBase.base_key == package_key
     )
     return session.exec(statement.limit(1)).first() is not None
+
+
+def clear_features(session: Session, package: Package) -> None:
+    """Take all features out of a package. Under its lock, or of a package that nobody else can see yet."""
+    session.exec(
+        delete(PackageFeature).where(
+            col(PackageFeature.tenant_id) == package.tenant_id, col(PackageFeature.package_key) == package.key
+        )
+    )
+
+
+def clear_bases(session: Session, addon: Package) -> None:
+    """Lift the restriction of an add-on to certain bases. Under its lock, or of one that nobody else can see yet."""
+    session.exec(
+        delete(PackageBase).where(
+            col(PackageBase.tenant_id) == addon.tenant_id, col(PackageBase.addon_key) == addon.key
+        )
+    )
 
 
 def _bases(session: Session, tenant_id: int, addon_keys: Collection[int]) -> Sequence[tuple[int, str]]:

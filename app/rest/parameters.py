@@ -8,7 +8,6 @@ from litestar.handlers import BaseRouteHandler
 from litestar.params import PathParameter, QueryParameter
 
 from app.contract.shapes import PAGE_LIMIT_DEFAULT, PAGE_LIMIT_MAX, PageRequest
-from app.domain.values import check_optional_text
 from app.errors import InvalidInputError
 
 KEY_HEADER = "Idempotency-Key"
@@ -35,7 +34,6 @@ async def page_request(
     ] = None,
 ) -> PageRequest:
     """The dependency `page` of every list, from `limit` and `startingAfter`."""
-    check_optional_text("startingAfter", starting_after)
     return PageRequest(limit=limit, starting_after=starting_after)
 
 

@@ -1,18 +1,25 @@
 """Putting what a command says on a row."""
 
-from typing import Any
+from datetime import datetime
+from typing import Any, Protocol
 
 from msgspec import UNSET
-from sqlmodel import SQLModel
 
 from app import clock
 from app.contract.shapes import Command
 
 
-def apply_changes(row: SQLModel, command: Command, *fields: str) -> None:
+class Changeable(Protocol):
+    """The rows that callers change."""
+
+    metadata_: Any
+    updated_at: datetime
+
+
+def apply_changes(row: Changeable, command: Command, *fields: str) -> None:
     """Set those of the fields that the command names, and `metadata` if it does; what it leaves out stays.
 
-    The row has `metadata_` and `updated_at`, which becomes now.
+    `updated_at` becomes now.
     """
     for field in fields:
         value = getattr(command, field)
@@ -20,8 +27,8 @@ def apply_changes(row: SQLModel, command: Command, *fields: str) -> None:
             setattr(row, field, value)
     metadata = getattr(command, "metadata", UNSET)
     if metadata is not UNSET:
-        setattr(row, "metadata_", stored_metadata(metadata))  # noqa: B010 — SQLModel itself does not declare it
-    setattr(row, "updated_at", clock.now())  # noqa: B010
+        row.metadata_ = stored_metadata(metadata)
+    row.updated_at = clock.now()
 
 
 def stored_metadata(metadata: Any) -> Any:

@@ -11,7 +11,7 @@ from app import clock, models
 from app.contract.actors import Actor
 from app.contract.usage import CheckAccess, Consumption, ConsumptionInPeriod, Entitlement, ShowUsage
 from app.db import transaction
-from app.domain.entitlements import Candidate, FeatureType, decide_access, winner
+from app.domain.entitlements import Candidate, counted_period, decide_access, winner
 from app.domain.periods import Period, past_periods
 from app.domain.values import INT32_MAX, check_id
 from app.errors import FeatureNotFoundError, MeterlineError, UserNotFoundError
@@ -112,8 +112,7 @@ def _standings(
 
 def _standing(user_key: int, feature: models.Feature, held: Iterable[Candidate], now: datetime) -> _Standing:
     decider = winner(held)
-    counted = decider is not None and feature.type is FeatureType.CONSUMABLE
-    return _Standing(user_key, feature, decider, decider.period_at(now) if decider and counted else None)
+    return _Standing(user_key, feature, decider, counted_period(feature.type, decider, now))
 
 
 def _windows(standings: Iterable[_Standing | MeterlineError]) -> Iterable[usage_queries.Window]:

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from sqlmodel import Session, col, delete
+from sqlmodel import Session
 
 from app import models
 from app.contract.packages import PackageFeatureTerms
@@ -20,11 +20,7 @@ def put_features(session: Session, row: models.Package, features: Sequence[Packa
         InvalidInputError: an unknown feature, or a BINARY one with an entitlement; it names the field.
     """
     known = feature_queries.kept_features(session, row.tenant_id, {feature.id for feature in features})
-    session.exec(
-        delete(models.PackageFeature).where(
-            col(models.PackageFeature.tenant_id) == row.tenant_id, col(models.PackageFeature.package_key) == row.key
-        )
-    )
+    queries.clear_features(session, row)
     for position, terms in enumerate(features):
         feature = known.get(terms.id)
         if feature is None:
@@ -64,11 +60,7 @@ def put_bases(session: Session, row: models.Package, base_ids: Sequence[str]) ->
     """
     if base_ids and not row.is_addon:
         raise InvalidInputError("basePackageIds", "only an add-on can be restricted to base packages")
-    session.exec(
-        delete(models.PackageBase).where(
-            col(models.PackageBase.tenant_id) == row.tenant_id, col(models.PackageBase.addon_key) == row.key
-        )
-    )
+    queries.clear_bases(session, row)
     # Kept, so that none of them can become an add-on or go before this is committed.
     known = queries.kept_packages(session, row.tenant_id, base_ids)
     for position, base_id in enumerate(base_ids):

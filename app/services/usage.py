@@ -1,5 +1,7 @@
 """Recording usage: the decision, the counter, the ledger entry and the idempotency record are one commit."""
 
+from datetime import datetime
+
 from sqlalchemy.exc import IntegrityError
 from sqlmodel import Session
 
@@ -7,8 +9,8 @@ from app import clock, models
 from app.contract.actors import Actor
 from app.contract.usage import Consumption, RecordedUsage, RecordUsage
 from app.db import transaction
-from app.domain.entitlements import FeatureType, winner
-from app.domain.metering import decide
+from app.domain.entitlements import Candidate, counted_period, winner
+from app.domain.metering import Decision, decide
 from app.domain.periods import Period
 from app.domain.values import INT32_MAX
 from app.errors import FeatureNotFoundError, IdempotencyConflictError, OverloadedError, UserNotFoundError
@@ -49,40 +51,28 @@ def record_usage(actor: Actor, command: RecordUsage) -> RecordedUsage:
 
 def _record(session: Session, actor: Actor, command: RecordUsage) -> RecordedUsage:
     user_key, feature = _keys(session, actor, command)
-    feature_key = feature.key
     # The lock first: all that decides is read after it, so two calls at once decide one after the other.
-    counter = queries.locked_consumption(session, actor.tenant_id, user_key, feature_key)
+    counter = queries.locked_consumption(session, actor.tenant_id, user_key, feature.key)
     if command.idempotency_key is not None:
         first = queries.event_with_key(session, actor.tenant_id, command.idempotency_key)
         if first is not None:
-            return _repeated(first, command, user_key, feature_key)
+            return _repeated(first, command, user_key, feature.key)
     now = clock.now()
-    pair = (user_key, feature_key)
+    pair = (user_key, feature.key)
     decider = winner(candidates(session, actor.tenant_id, [pair], now).get(pair, []))
-    counted = decider is not None and feature.type is FeatureType.CONSUMABLE
-    period = decider.period_at(now) if decider and counted else None
-    used = _total(session, counter, period)
+    period = counted_period(feature.type, decider, now)
     decision = decide(
-        feature.type, decider, used=used, action=command.action, delta=command.delta, enforcement=actor.enforcement
+        feature.type,
+        decider,
+        used=_total(session, counter, period),
+        action=command.action,
+        delta=command.delta,
+        enforcement=actor.enforcement,
     )
     if decision.recorded and period is not None:
         counter.period_start, counter.period_end, counter.used = period.start, period.end, decision.used
         session.flush()
-    event = models.UsageEvent(
-        tenant_id=actor.tenant_id,
-        user_key=user_key,
-        feature_key=feature_key,
-        at=now,
-        action=command.action,
-        delta=command.delta,
-        applied=decision.applied,
-        recorded=decision.recorded,
-        reason=decision.reason,
-        idempotency_key=command.idempotency_key,
-        used_after=decision.used if period else None,
-        budget=decider.limit if decider and period else None,
-        overage_enabled=decider.overage_enabled if decider and period else None,
-    )
+    event = _event(counter, command, decision, decider if period else None, now)
     event_id = queries.insert_event(session, event)
     if event_id is None:
         raise _KeyTakenError
@@ -108,6 +98,27 @@ def _total(session: Session, counter: models.Consumption, period: Period | None)
         return standing
     (used,) = queries.replayed_totals(session, counter.tenant_id, [(counter.user_key, counter.feature_key, period)])
     return used
+
+
+def _event(
+    counter: models.Consumption, command: RecordUsage, decision: Decision, terms: Candidate | None, at: datetime
+) -> models.UsageEvent:
+    """The ledger's entry; `terms` is None when nothing is counted, and then there is no consumption to tell."""
+    return models.UsageEvent(
+        tenant_id=counter.tenant_id,
+        user_key=counter.user_key,
+        feature_key=counter.feature_key,
+        at=at,
+        action=command.action,
+        delta=command.delta,
+        applied=decision.applied,
+        recorded=decision.recorded,
+        reason=decision.reason,
+        idempotency_key=command.idempotency_key,
+        used_after=decision.used if terms else None,
+        budget=terms.limit if terms else None,
+        overage_enabled=terms.overage_enabled if terms else None,
+    )
 
 
 def _repeated(first: models.UsageEvent, command: RecordUsage, user_key: int, feature_key: int) -> RecordedUsage:

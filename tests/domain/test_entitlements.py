@@ -16,6 +16,7 @@ from app.domain.entitlements import (
     Candidate,
     Consumption,
     FeatureType,
+    counted_period,
     decide_access,
     winner,
 )
@@ -122,6 +123,14 @@ def test_a_candidates_period_is_counted_from_its_own_anchor() -> None:
     start, end = datetime(2024, 2, 29, 12, tzinfo=UTC), datetime(2024, 3, 31, 12, tzinfo=UTC)
 
     assert candidate().period_at(datetime(2024, 3, 1, tzinfo=UTC)) == Period(start, end)
+
+
+def test_only_a_consumable_of_somebody_who_has_it_is_counted_in_a_period() -> None:
+    moment = datetime(2024, 3, 1, tzinfo=UTC)
+
+    assert counted_period(FeatureType.CONSUMABLE, candidate(), moment) == candidate().period_at(moment)
+    assert counted_period(FeatureType.BINARY, candidate(), moment) is None
+    assert counted_period(FeatureType.CONSUMABLE, None, moment) is None
 
 
 @pytest.mark.parametrize(
