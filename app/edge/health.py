@@ -3,13 +3,15 @@
 import asyncio
 import time
 
-from litestar import Response, get
+from litestar import HttpMethod, Response, route
 from litestar.status_codes import HTTP_200_OK, HTTP_503_SERVICE_UNAVAILABLE
 
 from app.edge.threads import in_thread
 from app.services.health import readiness, worker_answers
 
 _KEPT_SECONDS = 5.0
+# Many monitors ask with HEAD.
+_METHODS = [HttpMethod.GET, HttpMethod.HEAD]
 
 
 class KeptAnswer:
@@ -31,19 +33,19 @@ class KeptAnswer:
 _worker = KeptAnswer()
 
 
-@get("/healthz", include_in_schema=False, sync_to_thread=False)
+@route("/healthz", http_method=_METHODS, include_in_schema=False, sync_to_thread=False)
 def live() -> dict[str, str]:
     return {"status": "ok"}
 
 
-@get("/readyz", include_in_schema=False)
+@route("/readyz", http_method=_METHODS, include_in_schema=False)
 async def ready() -> Response[dict[str, object]]:
     found = await in_thread(readiness)
     parts = {"database": found.database, "broker": found.broker, "migrations": found.migrations}
     return _answer(found.ready, {name: "ok" if fine else "failing" for name, fine in parts.items()})
 
 
-@get("/healthz/worker", include_in_schema=False)
+@route("/healthz/worker", http_method=_METHODS, include_in_schema=False)
 async def worker() -> Response[dict[str, object]]:
     fine = await _worker.get()
     return _answer(fine, {"worker": "ok" if fine else "failing"})

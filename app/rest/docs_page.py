@@ -17,6 +17,8 @@ import msgspec
 from litestar import Response, Router, get
 from litestar.exceptions import NotFoundException
 from litestar.params import PathParameter
+from litestar.response import Redirect
+from litestar.status_codes import HTTP_302_FOUND
 
 from app.rest.errors import PROBLEMS_PAGE, rest_exception_handlers
 from app.rest.openapi import openapi_document
@@ -94,6 +96,12 @@ ASSETS: Final[Mapping[str, Asset]] = {
 }
 
 
+@get("/", include_in_schema=False, sync_to_thread=False, status_code=HTTP_302_FOUND)
+def front_page() -> Redirect:
+    """A person who opens the bare address wants to know what this is."""
+    return Redirect("/docs")
+
+
 @get("/openapi.json", include_in_schema=False, sync_to_thread=False)
 def openapi_json() -> Response[bytes]:
     """The OpenAPI document."""
@@ -127,7 +135,7 @@ def docs_router() -> Router:
     """A new router each time, as `rest_router`."""
     return Router(
         path="/",
-        route_handlers=[openapi_json, docs_page, problems_page, docs_asset],
+        route_handlers=[front_page, openapi_json, docs_page, problems_page, docs_asset],
         exception_handlers=rest_exception_handlers,
     )
 

@@ -95,3 +95,9 @@ async def test_every_problem_type_points_to_its_row(stranger: Door, rest: Door) 
     assert path == "/docs/problems"
     assert f'<tr id="{anchor}">' in page
     assert re.findall(r'<tr id="(\w+)">', page) == sorted(all_problems())
+
+
+async def test_the_bare_address_leads_to_the_documentation(stranger: Door) -> None:
+    answer = await stranger.get("/")
+
+    assert (answer.status_code, answer.headers["location"]) == (302, "/docs")
