@@ -29,6 +29,7 @@ def engine() -> Engine:
         pool_size=settings().database_pool_size,
         max_overflow=0,
         pool_timeout=10,
+        hide_parameters=True,  # an error's text ends up in the log, and parameters are names, emails and metadata
         pool_pre_ping=True,  # a restarted Postgres costs a ping per transaction, not a failed request per connection
         connect_args={"options": _SESSION_OPTIONS, "application_name": "meterline", "connect_timeout": 5},
     )
