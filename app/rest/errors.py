@@ -57,7 +57,12 @@ KINDS: Final[Mapping[type[MeterlineError], Kind]] = {
         409, "Idempotency key used before", "The same idempotency key was used for another content. Nothing was done."
     ),
     errors.AuthenticationError: Kind(401, "Unauthenticated", "The secret key is missing, wrong, or of the wrong kind."),
-    errors.OverloadedError: Kind(503, "Overloaded", "Nothing was done; the same call may work after `Retry-After`."),
+    errors.OverloadedError: Kind(
+        503,
+        "Overloaded",
+        "Busy or away: the same call may work after `Retry-After`. It may even have worked, if the database went away at its "
+        "very end, so repeat calls that count usage with the same idempotency key.",
+    ),
     # The branches, so that a class that is new and has no row yet is answered as its parent would be.
     errors.NotFoundError: Kind(404, "Not found", "You have nothing with this id."),
     errors.ConflictError: Kind(409, "Conflict", "The call is well formed, but the present state forbids it."),
