@@ -2,10 +2,9 @@
 
 from collections.abc import Callable
 from functools import cache
-from typing import TypeVar
+from typing import TypeVar, TypeVarTuple
 
 from anyio import CapacityLimiter, to_thread
-from typing_extensions import TypeVarTuple, Unpack
 
 from app.settings import settings
 
@@ -13,7 +12,7 @@ Arguments = TypeVarTuple("Arguments")
 Answer = TypeVar("Answer")
 
 
-async def in_thread(function: Callable[[Unpack[Arguments]], Answer], *arguments: *Arguments) -> Answer:
+async def in_thread(function: Callable[[*Arguments], Answer], *arguments: *Arguments) -> Answer:
     """Run a service call in a worker thread. As many at once as the pool has connections; the rest wait here, in order."""
     return await to_thread.run_sync(function, *arguments, limiter=_limiter())
 

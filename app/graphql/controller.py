@@ -136,7 +136,7 @@ class GraphqlDoor(Generic[ActorT, LoadersT]):
         async def show_graphiql(request: HttpRequest) -> Response[Any]:
             # JSON is named first: only who asks for HTML above it is a browser.
             if "accept" in request.headers and request.accept.best_match([JSON, GRAPHQL_RESPONSE, HTML]) == HTML:
-                return Response(graphiql.page, media_type="text/html", headers=PAGE_HEADERS)
+                return Response(graphiql.page, media_type=HTML, headers=PAGE_HEADERS)
             refusal = told(InvalidInputError("method", "must be POST; GET only shows GraphiQL to browsers"))
             return _respond({"errors": [refusal]}, 405, JSON, {"Allow": "POST"})
 

@@ -5,8 +5,7 @@ schema name:
 
     def register(schema_name: str) -> None:
         @resolver(schema_name, "Query.feature")
-        async def feature(_parent: None, arguments: dict[str, Any], context: Context[Actor, Loaders], _info: object) ->
-        FeatureView: ...
+        async def feature(_parent: None, arguments: dict[str, Any], context: Request, _info: object) -> Feature: ...
 
 The library's registry is global to the process; a schema name of its own for every engine keeps two engines apart.
 """

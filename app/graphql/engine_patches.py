@@ -5,6 +5,7 @@ They reach into the library's modules because it offers no setting for them; it 
 is unpinned, every patch below must be looked at again: `patch_engine` refuses another version until then.
 """
 # ruff: noqa: SLF001 — the library's private names are this module's subject
+# Where mypy is told to ignore a line, the name is one that the library imports without exporting, or lacks altogether.
 
 from functools import cache
 from importlib.metadata import version

@@ -62,7 +62,7 @@ class Json:
         # Validation calls this without variables, execution with them (`engine_patches`): both must accept `{a: $b}`.
         return plain(ast, variables or {})
 
-    parse_literal.takes_variables = True  # type: ignore[attr-defined]
+    parse_literal.takes_variables = True  # type: ignore[attr-defined] # a mark on the function itself
 
 
 def with_scalars(sdl: str) -> str:
