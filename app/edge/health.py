@@ -2,6 +2,8 @@
 
 import asyncio
 import time
+from collections.abc import Callable
+from typing import Generic, TypeVar
 
 from litestar import HttpMethod, Response, route
 from litestar.status_codes import HTTP_200_OK, HTTP_503_SERVICE_UNAVAILABLE
@@ -9,28 +11,36 @@ from litestar.status_codes import HTTP_200_OK, HTTP_503_SERVICE_UNAVAILABLE
 from app.edge.threads import in_thread
 from app.services.health import readiness, worker_answers
 
-_KEPT_SECONDS = 5.0
 # Many monitors ask with HEAD.
 _METHODS = [HttpMethod.GET, HttpMethod.HEAD]
 
 
-class KeptAnswer:
-    """Asks at most once every 5 seconds, and never twice at once: anybody may call, and each question is a real job."""
+Answer = TypeVar("Answer")
 
-    def __init__(self) -> None:
+
+class KeptAnswer(Generic[Answer]):
+    """Asks at most once every `seconds`, and never twice at once.
+
+    Anybody may call, and each question takes one of the threads that serve customers, for seconds if something is away.
+    """
+
+    def __init__(self, ask: Callable[[], Answer], *, seconds: float) -> None:
+        self._ask = ask
+        self._seconds = seconds
         self._lock = asyncio.Lock()
-        self._asked_at = float("-inf")
-        self._answer = False
+        self._kept: tuple[float, Answer] | None = None
 
-    async def get(self) -> bool:
+    async def get(self) -> Answer:
         async with self._lock:
-            if time.monotonic() - self._asked_at > _KEPT_SECONDS:
-                self._answer = await in_thread(worker_answers)
-                self._asked_at = time.monotonic()
-            return self._answer
+            if self._kept is None or time.monotonic() - self._kept[0] > self._seconds:
+                answer = await in_thread(self._ask)
+                self._kept = (time.monotonic(), answer)
+            return self._kept[1]
 
 
-_worker = KeptAnswer()
+# One second is short for whoever waits for a start, and enough against a crowd. A question to a worker is a real job.
+_readiness = KeptAnswer(readiness, seconds=1)
+_worker = KeptAnswer(worker_answers, seconds=5)
 
 
 @route("/healthz", http_method=_METHODS, include_in_schema=False, sync_to_thread=False)
@@ -40,7 +50,7 @@ def live() -> dict[str, str]:
 
 @route("/readyz", http_method=_METHODS, include_in_schema=False)
 async def ready() -> Response[dict[str, object]]:
-    found = await in_thread(readiness)
+    found = await _readiness.get()
     parts = {"database": found.database, "broker": found.broker, "migrations": found.migrations}
     return _answer(found.ready, {name: "ok" if fine else "failing" for name, fine in parts.items()})
 
