@@ -18,7 +18,7 @@ JOBS = (HEARTBEAT,)
 
 _POLL_SECONDS = 0.05
 
-# A broker that is away must cost a caller well under a second: without these limits a plain `.delay()` blocks without end.
+# A broker that is away must cost a caller a second or two: without these limits a plain `.delay()` blocks without end.
 _TRANSPORT_OPTIONS = {
     "max_retries": 3,
     "interval_start": 0,
@@ -98,8 +98,11 @@ def broker_answers() -> bool:
 
 
 def _celery_url(redis_url: str) -> str:
-    """Celery's spelling of a socket URL: `unix:///path?db=0` is `redis+socket:///path?virtual_host=0`."""
+    """The URL as Celery spells it: `unix:///path?db=0` is `redis+socket:///path?virtual_host=0`; TLS must say what to verify."""
     parts = urlsplit(redis_url)
-    if parts.scheme != "unix":
-        return redis_url
-    return f"redis+socket://{parts.path}?{parts.query.replace('db=', 'virtual_host=')}"
+    if parts.scheme == "unix":
+        return f"redis+socket://{parts.path}?{parts.query.replace('db=', 'virtual_host=')}"
+    if parts.scheme == "rediss" and "ssl_cert_reqs" not in parts.query:
+        verify = "required" if settings().redis_verify_certificate else "none"
+        return f"{redis_url}{'&' if parts.query else '?'}ssl_cert_reqs={verify}"
+    return redis_url

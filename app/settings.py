@@ -8,7 +8,7 @@ from typing import Literal
 from pydantic import Field, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-DEVELOPMENT_SECRET_KEY = "development-only-secret-key"  # noqa: S105 — refused outside development, see `production_has_its_secrets`
+DEVELOPMENT_SECRET_KEY = "development-only-secret-key"  # noqa: S105 — refused outside development, see `_production_has_its_secrets`
 
 
 class Settings(BaseSettings):
@@ -27,6 +27,9 @@ class Settings(BaseSettings):
     )
     database_pool_size: int = Field(10, ge=1, le=200, description="connections per process, and threads that use them")
     redis_url: str = Field("redis://localhost:6379/0", description="broker and results of the jobs")
+    redis_verify_certificate: bool = Field(
+        True, description="with `rediss://`, whether the server's certificate must be a known authority's"
+    )
     secret_key: str = Field(DEVELOPMENT_SECRET_KEY, description="signs user tokens; at least 32 characters")
     token_issuer: str = Field("meterline", description="`iss` of user tokens")
     port: int = Field(8000, ge=1, le=65535, description="where web listens")

@@ -23,13 +23,14 @@ class Loaders:
             found = await in_thread(packages_holding, actor, feature_ids)
             return [found[feature_id] for feature_id in feature_ids]
 
-        async def load_entitlements(pairs: list[tuple[str, str]]) -> list[Entitlement | MeterlineError]:
-            questions = [CheckAccess(user_id=user_id, feature_id=feature_id) for user_id, feature_id in pairs]
+        async def load_entitlements(questions: list[CheckAccess]) -> list[Entitlement | MeterlineError]:
             return await in_thread(check_many, actor, questions)
 
         self._packages: DataLoader[str, Package | None] = DataLoader(load_packages)
         self._packages_holding: DataLoader[str, list[Package]] = DataLoader(load_packages_holding)
-        self._entitlements: DataLoader[tuple[str, str], Entitlement | MeterlineError] = DataLoader(load_entitlements)
+        self._entitlements: DataLoader[CheckAccess, Entitlement | MeterlineError] = DataLoader(
+            load_entitlements, get_cache_key=_pair
+        )
 
     async def package(self, package_id: str) -> Package | None:
         return await self._packages.load(package_id)
@@ -40,7 +41,12 @@ class Loaders:
 
     async def entitlement(self, user_id: str, feature_id: str) -> Entitlement:
         """For a delta of 1. Raises UserNotFoundError, FeatureNotFoundError, InvalidInputError."""
-        answer = await self._entitlements.load((user_id, feature_id))
+        # Made here, so that what is no id spoils this answer alone and not those of its neighbours in the batch.
+        answer = await self._entitlements.load(CheckAccess(user_id=user_id, feature_id=feature_id))
         if isinstance(answer, MeterlineError):
             raise answer
         return answer
+
+
+def _pair(question: CheckAccess) -> tuple[str, str]:
+    return question.user_id, question.feature_id

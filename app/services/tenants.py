@@ -86,12 +86,15 @@ def rotate_key(app_id: str, key_id: int, overlap: timedelta) -> str:
     """A new key of the same kind, shown this once; the old one goes on working for `overlap`.
 
     Raises:
-        LookupError: there is no such tenant or key.
+        LookupError: there is no such tenant or key, or the key has ended: who revoked it did not mean it to live on.
     """
     with transaction() as session:
         tenant = _tenant(session, app_id)
         old = _locked_key(session, tenant, key_id)
-        until = clock.now() + overlap
+        now = clock.now()
+        if old.expires_at is not None and old.expires_at <= now:
+            raise LookupError(f"Key {key_id} of {app_id} has ended. Create a new one instead.")
+        until = now + overlap
         old.expires_at = min(until, old.expires_at or until)
         return _add_key(session, tenant, old.kind)
 

@@ -129,3 +129,12 @@ async def test_a_longer_list_costs_the_database_no_more_statements(shop: Caller,
 
     assert len(many) == len(few)
     assert 0 < len(few) <= 16
+
+
+async def test_what_is_no_id_spoils_its_own_answer_and_not_its_neighbours(shop: Caller) -> None:
+    body = await shop.graphql(
+        '{ feature(id: "api-calls") { good: entitlement(userId: "124") { access } bad: entitlement(userId: "") { access } } }'
+    )
+
+    assert body["data"] == {"feature": {"good": {"access": True}, "bad": None}}
+    assert [error["message"] for error in body["errors"]] == ["userId: must not be empty"]

@@ -204,3 +204,14 @@ def test_another_tenants_key_is_as_unknown_as_nobodys(tenant: Tenant, other_tena
             assert str(refused.value) == f"Tenant {tenant.app_id} has no key {number}"
     assert tenants.authenticate_secret_key(other_tenant.secret_key) == other_tenant.actor
     assert len(tenants.list_keys(tenant.app_id)) == 2
+
+
+def test_a_key_that_has_ended_cannot_be_rotated_back_to_life(tenant: Tenant) -> None:
+    number = number_of(tenant.app_id, tenant.secret_key)
+    tenants.revoke_key(tenant.app_id, number)
+    before = tenants.list_keys(tenant.app_id)
+
+    with pytest.raises(LookupError, match=f"Key {number} of {tenant.app_id} has ended"):
+        tenants.rotate_key(tenant.app_id, number, overlap=HOUR)
+
+    assert tenants.list_keys(tenant.app_id) == before
