@@ -7,7 +7,7 @@ from tests.environment import environment
 
 
 @pytest.mark.parametrize(
-    ("redis_url", "broker"),
+    ("url", "broker"),
     [
         ("redis://cache.test:6379/1", "redis://cache.test:6379/1"),
         ("unix:///run/valkey.sock?db=2", "redis+socket:///run/valkey.sock?virtual_host=2"),
@@ -15,8 +15,8 @@ from tests.environment import environment
         ("rediss://cache.test/0?ssl_cert_reqs=optional", "rediss://cache.test/0?ssl_cert_reqs=optional"),
     ],
 )
-def test_broker_and_results_are_at_the_redis_url(product: str, redis_url: str, broker: str) -> None:
-    with environment(REDIS_URL=redis_url):
+def test_broker_and_results_are_at_the_redis_url(product: str, url: str, broker: str) -> None:
+    with environment(REDIS_URL=url):
         celery = make_celery()
         assert celery.conf.broker_url == broker
         assert (
