@@ -15,6 +15,7 @@ import functools
 import itertools
 import re
 from collections.abc import Awaitable, Callable, Iterable
+from contextvars import ContextVar
 from typing import Any
 
 import tartiflette
@@ -25,6 +26,7 @@ from app.graphql.engine_patches import patch_engine
 from app.graphql.errors import ERRORS_PER_RESPONSE, coerce_error, current_request_id
 from app.graphql.gate import gated
 from app.graphql.limits import Limits
+from app.graphql.refusals import DocumentRefusedError
 from app.graphql.scalars import register_scalars, with_scalars
 
 ResolverFunction = Callable[[Any, dict[str, Any], Any, Any], Awaitable[Any]]
@@ -54,11 +56,31 @@ class _Tartiflette(tartiflette.Engine):
         return definitions
 
 
+class _Answer:
+    """What the lists of one answer hold so far. A field's list is counted before any of its entries is looked at."""
+
+    def __init__(self, entries_allowed: int) -> None:
+        self._entries_allowed = entries_allowed
+        self._entries = 0
+
+    def add(self, entries: int) -> None:
+        self._entries += entries
+        if self._entries > self._entries_allowed:
+            raise DocumentRefusedError(
+                f"The lists of the answer have more than {self._entries_allowed} entries together: "
+                "ask for less at a time, with first and after"
+            )
+
+
+_answer: ContextVar[_Answer | None] = ContextVar("graphql_answer", default=None)
+
+
 class Engine:
     """Answers GraphQL requests for one schema. Made by `cook_engine`."""
 
-    def __init__(self, tartiflette_engine: _Tartiflette) -> None:
+    def __init__(self, tartiflette_engine: _Tartiflette, limits: Limits) -> None:
         self._tartiflette = tartiflette_engine
+        self._limits = limits
 
     async def execute(
         self,
@@ -75,11 +97,13 @@ class Engine:
 
         Returns: `{"data": …}`, `{"data": …, "errors": […]}`, or `{"errors": […]}` when nothing was executed.
         """
-        token = current_request_id.set(getattr(context, "request_id", "none"))
+        request_id = current_request_id.set(getattr(context, "request_id", "none"))
+        answer = _answer.set(_Answer(self._limits.list_entries))
         try:
             return await self._tartiflette.execute(query, operation_name, context, variables)
         finally:
-            current_request_id.reset(token)
+            _answer.reset(answer)
+            current_request_id.reset(request_id)
 
     @property
     def input_fields(self) -> dict[str, dict[str, str]]:
@@ -125,7 +149,7 @@ async def cook_engine(sdl: str, register: Callable[[str], None], *, limits: Limi
         custom_default_resolver=attribute_of_parent,
     )
     await engine.cook()
-    return Engine(engine)
+    return Engine(engine, limits)
 
 
 def resolver(
@@ -145,7 +169,7 @@ def resolver(
             list_concurrently=list_concurrently,
             parent_concurrently=parent_concurrently,
         )
-        register(_with_cancellation_as_fault(function))
+        register(_counted(_with_cancellation_as_fault(function)))
         return function
 
     return decorate
@@ -158,13 +182,29 @@ async def attribute_of_parent(parent: Any, _arguments: dict[str, Any], _context:
     A dict is asked for keys alone; tartiflette's default would answer `items` or `keys` with the dict's method.
     """
     if isinstance(parent, dict):
-        return parent.get(info.field_name)
-    return getattr(parent, _snake_case(info.field_name), None)
+        return _count(parent.get(info.field_name))
+    return _count(getattr(parent, _snake_case(info.field_name), None))
 
 
 @functools.cache
 def _snake_case(field_name: str) -> str:
     return _CAPITAL.sub(lambda capital: f"_{capital.group().lower()}", field_name)
+
+
+def _count(value: Any) -> Any:
+    if isinstance(value, list) and (answer := _answer.get()) is not None:
+        answer.add(len(value))
+    return value
+
+
+def _counted(function: ResolverFunction) -> ResolverFunction:
+    """Its lists count for the limit of the answer."""
+
+    @functools.wraps(function)
+    async def resolve(parent: Any, arguments: dict[str, Any], context: Any, info: Any) -> Any:
+        return _count(await function(parent, arguments, context, info))
+
+    return resolve
 
 
 def _with_cancellation_as_fault(function: ResolverFunction) -> ResolverFunction:
