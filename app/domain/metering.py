@@ -72,7 +72,7 @@ def replay(events: Iterable[tuple[RecordUsageAction, int]]) -> int:
 
     An event is (SET, what it said) or (ADD, what it applied): a taking back that was cut at zero when it was recorded stays
     cut in whichever period it is counted later. This is what "`used` is the ledger inside the period" means;
-    `queries.usage.replayed_totals` is the same rule in SQL.
+    `queries.ledger.replayed_totals` is the same rule in SQL.
     """
     used = 0
     for action, amount in events:

@@ -24,7 +24,7 @@ class Loaders:
             return [found[feature_id] for feature_id in feature_ids]
 
         async def load_entitlements(questions: list[CheckAccess]) -> list[Entitlement | MeterlineError]:
-            return await in_thread(check_many, actor, questions)
+            return await in_thread(check_many, [(actor, question) for question in questions])
 
         self._packages: DataLoader[str, Package | None] = DataLoader(load_packages)
         self._packages_holding: DataLoader[str, list[Package]] = DataLoader(load_packages_holding)

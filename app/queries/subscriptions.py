@@ -5,13 +5,14 @@ from collections.abc import Collection, Sequence
 from datetime import datetime
 
 from sqlalchemy import ColumnElement
-from sqlmodel import Session, and_, col, or_, select, tuple_
+from sqlmodel import Session, and_, col, or_, select
 
 from app.domain.entitlements import Candidate
 from app.domain.periods import ResetPeriod
 from app.domain.subscribing import LIVE_STATUSES
 from app.models import Package, PackageFeature, Subscription, User
 from app.queries.pages import page_after
+from app.queries.standings import Pair
 
 _HAS_PACKAGE = and_(
     col(Package.tenant_id) == col(Subscription.tenant_id), col(Package.key) == col(Subscription.package_key)
@@ -65,43 +66,38 @@ def reset_periods_of(session: Session, tenant_id: int, package_key: int) -> set[
     return {ResetPeriod(period) for period in found if period is not None}
 
 
-def candidates(
-    session: Session, tenant_id: int, pairs: Collection[tuple[int, int]], now: datetime
-) -> dict[tuple[int, int], list[Candidate]]:
-    """For each (user key, feature key): the live subscriptions whose package holds the feature. One statement."""
-    found = session.exec(
-        select(Subscription, PackageFeature, Package.id)
-        .join(Package, _HAS_PACKAGE)
-        .join(
-            PackageFeature,
-            and_(
-                col(PackageFeature.tenant_id) == col(Subscription.tenant_id),
-                col(PackageFeature.package_key) == col(Subscription.package_key),
-            ),
+# `_goes_on` and "has begun" again, set-wise and on the driver's connection: it is on every request's path.
+_CANDIDATES = """
+SELECT w.tenant_id, w.user_key, w.feature_key, s.id, p.id, s.started_at, pf.usage_limit, pf.reset_period, pf.overage_enabled
+FROM unnest(%s::int[], %s::bigint[], %s::bigint[]) AS w(tenant_id, user_key, feature_key)
+JOIN subscriptions s ON s.tenant_id = w.tenant_id AND s.user_key = w.user_key
+JOIN package_features pf
+  ON pf.tenant_id = s.tenant_id AND pf.package_key = s.package_key AND pf.feature_key = w.feature_key
+JOIN packages p ON p.tenant_id = s.tenant_id AND p.key = s.package_key
+WHERE s.status = ANY(%s) AND s.started_at <= %s AND (s.ends_at IS NULL OR s.ends_at > %s)
+"""
+
+
+def candidates(session: Session, pairs: Collection[Pair], now: datetime) -> dict[Pair, list[Candidate]]:
+    """For each pair: the live subscriptions whose package holds the feature. At most one statement."""
+    by_pair: dict[Pair, list[Candidate]] = defaultdict(list)
+    if not pairs:
+        return by_pair
+    asked = [list(column) for column in zip(*pairs, strict=True)]
+    found = session.connection().exec_driver_sql(_CANDIDATES, (*asked, list(LIVE_STATUSES), now, now))
+    for tenant_id, user_key, feature_key, id_, package_id, started_at, limit, reset_period, overage_enabled in found:
+        by_pair[tenant_id, user_key, feature_key].append(
+            Candidate(
+                subscription_id=id_,
+                package_id=package_id,
+                anchor=started_at,
+                limit=limit,
+                # A BINARY feature has none and needs none; its candidates are only counted.
+                reset_period=ResetPeriod(reset_period) if reset_period else ResetPeriod.MONTH,
+                overage_enabled=overage_enabled,
+            )
         )
-        .where(
-            Subscription.tenant_id == tenant_id,
-            tuple_(col(Subscription.user_key), col(PackageFeature.feature_key)).in_(pairs),
-            col(Subscription.started_at) <= now,
-            _goes_on(now),
-        )
-    )
-    by_pair: dict[tuple[int, int], list[Candidate]] = defaultdict(list)
-    for subscription, terms, package_id in found:
-        by_pair[subscription.user_key, terms.feature_key].append(_candidate(subscription, terms, package_id))
     return by_pair
-
-
-def _candidate(subscription: Subscription, terms: PackageFeature, package_id: str) -> Candidate:
-    return Candidate(
-        subscription_id=subscription.id,
-        package_id=package_id,
-        anchor=subscription.started_at,
-        limit=terms.usage_limit,
-        # A BINARY feature has none and needs none; its candidates are only counted.
-        reset_period=terms.reset_period or ResetPeriod.MONTH,
-        overage_enabled=terms.overage_enabled,
-    )
 
 
 def _goes_on(now: datetime) -> ColumnElement[bool]:

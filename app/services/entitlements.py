@@ -1,35 +1,38 @@
 """What users may do now, and what they have used. Reads only: nothing here takes a lock or writes."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import islice
 
 from sqlmodel import Session
 
-from app import clock, models
+from app import clock
 from app.contract.actors import Actor
 from app.contract.usage import CheckAccess, Consumption, ConsumptionInPeriod, Entitlement, ShowUsage
 from app.db import transaction
-from app.domain.entitlements import Candidate, counted_period, decide_access, winner
+from app.domain.entitlements import Candidate, FeatureType, counted_period, decide_access, winner
 from app.domain.periods import Period, past_periods
 from app.domain.values import INT32_MAX, check_id
 from app.errors import FeatureNotFoundError, MeterlineError, UserNotFoundError
-from app.queries import features as feature_queries
-from app.queries import usage as usage_queries
-from app.queries import users as user_queries
+from app.queries.ledger import current_totals, replayed_totals
+from app.queries.standings import Asked, Counter, Pair, Standing, standings
 from app.queries.subscriptions import candidates
 
 PAST_PERIODS_MAX = 366
 """How far `show_usage` looks back: a year of days."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Standing:
-    """Where one user stands with one feature: who decides, in which period."""
+Question = tuple[Actor, CheckAccess]
 
-    user_key: int
-    feature: models.Feature
+
+@dataclass(frozen=True, slots=True)
+class _Position:
+    """Where one user stands with one feature at this moment: who decides, in which period."""
+
+    pair: Pair
+    feature_type: FeatureType
+    counter: Counter | None
     decider: Candidate | None
     period: Period | None
 
@@ -40,22 +43,26 @@ def check_access(actor: Actor, command: CheckAccess) -> Entitlement:
     Raises:
         UserNotFoundError, FeatureNotFoundError: an id that this tenant does not have.
     """
-    answer = check_many(actor, [command])[0]
+    answer = check_many([(actor, command)])[0]
     if isinstance(answer, MeterlineError):
         raise answer
     return answer
 
 
-def check_many(actor: Actor, commands: Sequence[CheckAccess]) -> list[Entitlement | MeterlineError]:
-    """The answers in the order of the questions, in a fixed number of statements; an unknown id spoils only its own."""
+def check_many(questions: Sequence[Question]) -> list[Entitlement | MeterlineError]:
+    """The answers in the order of the questions, of any tenants; an unknown id spoils only its own.
+
+    A fixed number of statements. They see everything that was acknowledged before, by whichever process.
+    """
     with transaction() as session:
-        standings = _standings(session, actor, [(command.user_id, command.feature_id) for command in commands])
-        totals = iter(usage_queries.current_totals(session, actor.tenant_id, list(_windows(standings))))
+        asked = [(actor.tenant_id, command.user_id, command.feature_id) for actor, command in questions]
+        positions = _positions(session, asked)
+        totals = iter(_totals(session, positions))
     return [
-        standing
-        if isinstance(standing, MeterlineError)
-        else _entitlement(standing, used=next(totals) if standing.period else 0, delta=command.delta)
-        for standing, command in zip(standings, commands, strict=True)
+        position
+        if isinstance(position, MeterlineError)
+        else _entitlement(position, used=next(totals) if position.period else 0, delta=command.delta)
+        for position, (_, command) in zip(positions, questions, strict=True)
     ]
 
 
@@ -69,67 +76,61 @@ def show_usage(actor: Actor, user_id: str, feature_id: str) -> ShowUsage:
     check_id("userId", user_id)
     check_id("featureId", feature_id)
     with transaction() as session:
-        standing = _standings(session, actor, [(user_id, feature_id)])[0]
-        if isinstance(standing, MeterlineError):
-            raise standing
-        if standing.decider is None or standing.period is None:
+        position = _positions(session, [(actor.tenant_id, user_id, feature_id)])[0]
+        if isinstance(position, MeterlineError):
+            raise position
+        if position.decider is None or position.period is None:
             return ShowUsage(current=None, past=[])
-        decider, current = standing.decider, standing.period
+        decider, current = position.decider, position.period
         past = list(islice(past_periods(decider.anchor, decider.reset_period, current.start), PAST_PERIODS_MAX))
-        windows = [(standing.user_key, standing.feature.key, period) for period in past]
-        (used_now,) = usage_queries.current_totals(session, actor.tenant_id, list(_windows([standing])))
-        used_then = usage_queries.replayed_totals(session, actor.tenant_id, windows)
+        (used_now,) = _totals(session, [position])
+        used_then = replayed_totals(session, [(position.pair, period) for period in past])
     return ShowUsage(
         current=_in_period(decider, current, used_now),
         past=[_in_period(decider, period, used) for period, used in zip(past, used_then, strict=True)],
     )
 
 
-def _standings(
-    session: Session, actor: Actor, pairs: Sequence[tuple[str, str]]
-) -> list[_Standing | UserNotFoundError | FeatureNotFoundError]:
-    """Where each (user id, feature id) stands at this moment. Three statements, however many pairs."""
-    users = user_queries.user_keys(session, actor.tenant_id, {user_id for user_id, _ in pairs})
-    features = feature_queries.features_by_id(session, actor.tenant_id, {feature_id for _, feature_id in pairs})
-    known = {
-        (users[user_id], features[feature_id].key)
-        for user_id, feature_id in pairs
-        if user_id in users and feature_id in features
-    }
+def _positions(session: Session, asked: Sequence[Asked]) -> list[_Position | UserNotFoundError | FeatureNotFoundError]:
+    """In the order asked. Two statements, however many."""
+    found = standings(session, asked)
     now = clock.now()
-    held = candidates(session, actor.tenant_id, known, now) if known else {}
-    standings: list[_Standing | UserNotFoundError | FeatureNotFoundError] = []
-    for user_id, feature_id in pairs:
-        if user_id not in users:
-            standings.append(UserNotFoundError())
-        elif feature_id not in features:
-            standings.append(FeatureNotFoundError())
-        else:
-            feature = features[feature_id]
-            standings.append(_standing(users[user_id], feature, held.get((users[user_id], feature.key), []), now))
-    return standings
+    held = candidates(session, {standing.pair for standing in found if standing.pair}, now)
+    return [_position(standing, held, now) for standing in found]
 
 
-def _standing(user_key: int, feature: models.Feature, held: Iterable[Candidate], now: datetime) -> _Standing:
-    decider = winner(held)
-    return _Standing(user_key, feature, decider, counted_period(feature.type, decider, now))
+def _position(
+    standing: Standing, held: Mapping[Pair, Iterable[Candidate]], now: datetime
+) -> _Position | UserNotFoundError | FeatureNotFoundError:
+    if standing.user_key is None:
+        return UserNotFoundError()
+    if standing.pair is None or standing.feature_type is None:
+        return FeatureNotFoundError()
+    decider = winner(held.get(standing.pair, ()))
+    period = counted_period(standing.feature_type, decider, now)
+    return _Position(standing.pair, standing.feature_type, standing.counter, decider, period)
 
 
-def _windows(standings: Iterable[_Standing | MeterlineError]) -> Iterable[usage_queries.Window]:
-    """What has to be counted, in order: nothing where there is no period."""
-    for standing in standings:
-        if isinstance(standing, _Standing) and standing.period is not None:
-            yield standing.user_key, standing.feature.key, standing.period
+def _totals(session: Session, positions: Iterable[_Position | MeterlineError]) -> list[int]:
+    """What is used, for those positions where something is counted, in order."""
+    counted = [
+        (position.pair, position.period, position.counter)
+        for position in positions
+        if isinstance(position, _Position) and position.period is not None
+    ]
+    return current_totals(
+        session, [(pair, period) for pair, period, _ in counted], [counter for *_, counter in counted]
+    )
 
 
-def _entitlement(standing: _Standing, *, used: int, delta: int) -> Entitlement:
-    answer = decide_access(standing.feature.type, standing.decider, used=used, delta=delta)
-    period = standing.period
+def _entitlement(position: _Position, *, used: int, delta: int) -> Entitlement:
+    answer = decide_access(position.feature_type, position.decider, used=used, delta=delta)
+    period = position.period
     return Entitlement(
         access=answer.access,
         reason=answer.reason,
-        consumption=_consumption(standing.decider, used) if standing.decider and period else None,
-        package_id=standing.decider.package_id if standing.decider else None,
+        consumption=_consumption(position.decider, used) if position.decider and period else None,
+        package_id=position.decider.package_id if position.decider else None,
         period_start=clock.to_wire(period.start) if period else None,
         period_end=clock.to_wire(period.end) if period else None,
     )

@@ -1,29 +1,47 @@
-"""Recording usage: the decision, the counter, the ledger entry and the idempotency record are one commit."""
+"""Recording usage: decisions, counters, ledger entries and idempotency records are one commit."""
 
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 
 from sqlalchemy.exc import IntegrityError
 from sqlmodel import Session
 
-from app import clock, models
+from app import clock
 from app.contract.actors import Actor
 from app.contract.usage import Consumption, RecordedUsage, RecordUsage
 from app.db import transaction
-from app.domain.entitlements import Candidate, counted_period, winner
-from app.domain.metering import Decision, decide
+from app.domain.entitlements import Candidate, FeatureType, counted_period, winner
+from app.domain.metering import decide
 from app.domain.periods import Period
 from app.domain.values import INT32_MAX
-from app.errors import FeatureNotFoundError, IdempotencyConflictError, OverloadedError, UserNotFoundError
-from app.queries import features as feature_queries
-from app.queries import usage as queries
-from app.queries import users as user_queries
+from app.errors import (
+    FeatureNotFoundError,
+    IdempotencyConflictError,
+    MeterlineError,
+    OverloadedError,
+    UserNotFoundError,
+)
+from app.queries import ledger
+from app.queries import standings as queries
+from app.queries.ledger import Entry
+from app.queries.standings import Counter, Pair, Standing
 from app.queries.subscriptions import candidates
 
-_TRIES = 3
+Call = tuple[Actor, RecordUsage]
+
+_TRIES = 4
+
+
+class _CountersMissingError(Exception):
+    """Pairs that have no counter yet, so nothing to lock."""
+
+    def __init__(self, pairs: Sequence[Pair]) -> None:
+        self.pairs = pairs
 
 
 class _KeyTakenError(Exception):
-    """Another transaction recorded the same idempotency key for another user or feature while we were at work."""
+    """Another transaction recorded one of the idempotency keys while we were at work."""
 
 
 def record_usage(actor: Actor, command: RecordUsage) -> RecordedUsage:
@@ -36,110 +54,178 @@ def record_usage(actor: Actor, command: RecordUsage) -> RecordedUsage:
         IdempotencyConflictError: the key was used before, for another user, feature, delta or action.
         OverloadedError: the key went on being taken by others; nothing was recorded.
     """
+    (answer,) = record_many([(actor, command)])
+    if isinstance(answer, MeterlineError):
+        raise answer
+    return answer
+
+
+def record_many(calls: Sequence[Call]) -> list[RecordedUsage | MeterlineError]:
+    """`record_usage` for many calls of any tenants in one transaction, decided one after the other in this order.
+
+    What is wrong with one call (the errors that `record_usage` raises) is its answer and leaves the others alone. A fixed
+    number of statements, however many calls. The counters are locked in key order, so that batches of several processes wait
+    for each other and never in a circle.
+
+    Raises:
+        OverloadedError: for all of them; nothing was recorded.
+    """
     for _ in range(_TRIES):
         try:
             with transaction() as session:
-                return _record(session, actor, command)
+                return _record(session, calls)
+        except _CountersMissingError as missing:
+            _make_counters(missing.pairs)
         except _KeyTakenError:
-            # The other transaction has committed by now, so the next try finds its event.
+            # The other transaction has committed by now, so the next try finds its entry.
             continue
-        except IntegrityError as vanished:
-            # The only constraint that other calls can break: the feature was deleted after we had looked it up.
-            raise FeatureNotFoundError from vanished
-    raise OverloadedError("The idempotency key is being used by other calls at this moment. Try again.")
+    raise OverloadedError("An idempotency key is being used by other calls at this moment. Try again.")
 
 
-def _record(session: Session, actor: Actor, command: RecordUsage) -> RecordedUsage:
-    user_key, feature = _keys(session, actor, command)
-    # The lock first: all that decides is read after it, so two calls at once decide one after the other.
-    counter = queries.locked_consumption(session, actor.tenant_id, user_key, feature.key)
-    if command.idempotency_key is not None:
-        first = queries.event_with_key(session, actor.tenant_id, command.idempotency_key)
-        if first is not None:
-            return _repeated(first, command, user_key, feature.key)
-    now = clock.now()
-    pair = (user_key, feature.key)
-    decider = winner(candidates(session, actor.tenant_id, [pair], now).get(pair, []))
-    period = counted_period(feature.type, decider, now)
-    decision = decide(
-        feature.type,
-        decider,
-        used=_total(session, counter, period),
-        action=command.action,
-        delta=command.delta,
-        enforcement=actor.enforcement,
-    )
-    if decision.recorded and period is not None:
-        counter.period_start, counter.period_end, counter.used = period.start, period.end, decision.used
-        session.flush()
-    event = _event(counter, command, decision, decider if period else None, now)
-    event_id = queries.insert_event(session, event)
-    if event_id is None:
-        raise _KeyTakenError
-    return _view(event, event_id, duplicate=False)
+def _make_counters(pairs: Sequence[Pair]) -> None:
+    try:
+        with transaction() as session:
+            queries.make_counters(session, pairs)
+    except IntegrityError:
+        # A feature was deleted after it had been looked up; the next look finds it unknown.
+        return
 
 
-def _keys(session: Session, actor: Actor, command: RecordUsage) -> tuple[int, models.Feature]:
-    user_key = user_queries.user_keys(session, actor.tenant_id, [command.user_id]).get(command.user_id)
-    if user_key is None:
-        raise UserNotFoundError
-    feature = feature_queries.feature_by_id(session, actor.tenant_id, command.feature_id)
-    if feature is None:
-        raise FeatureNotFoundError
-    return user_key, feature
+@dataclass(slots=True)
+class _Meter:
+    """One user and feature within a batch: who decides, and the running total that each call finds and leaves."""
 
+    pair: Pair
+    feature_type: FeatureType
+    counter: Counter
+    decider: Candidate | None
+    period: Period | None
+    used: int = 0
 
-def _total(session: Session, counter: models.Consumption, period: Period | None) -> int:
-    """What the period stands at: the counter if it stands for this period, else what the ledger says."""
-    if period is None:
-        return 0
-    standing = queries.standing_total(counter, period)
-    if standing is not None:
-        return standing
-    (used,) = queries.replayed_totals(session, counter.tenant_id, [(counter.user_key, counter.feature_key, period)])
-    return used
-
-
-def _event(
-    counter: models.Consumption, command: RecordUsage, decision: Decision, terms: Candidate | None, at: datetime
-) -> models.UsageEvent:
-    """The ledger's entry; `terms` is None when nothing is counted, and then there is no consumption to tell."""
-    return models.UsageEvent(
-        tenant_id=counter.tenant_id,
-        user_key=counter.user_key,
-        feature_key=counter.feature_key,
-        at=at,
-        action=command.action,
-        delta=command.delta,
-        applied=decision.applied,
-        recorded=decision.recorded,
-        reason=decision.reason,
-        idempotency_key=command.idempotency_key,
-        used_after=decision.used if terms else None,
-        budget=terms.limit if terms else None,
-        overage_enabled=terms.overage_enabled if terms else None,
-    )
-
-
-def _repeated(first: models.UsageEvent, command: RecordUsage, user_key: int, feature_key: int) -> RecordedUsage:
-    asked = (user_key, feature_key, command.delta, command.action)
-    if (first.user_key, first.feature_key, first.delta, first.action) != asked:
-        raise IdempotencyConflictError(
-            "idempotencyKey: this key was used before, for another user, feature, delta or action"
+    def decided(self, actor: Actor, command: RecordUsage, now: datetime) -> Entry:
+        """What the call does, as the entry that the ledger will hold."""
+        decision = decide(
+            self.feature_type,
+            self.decider,
+            used=self.used,
+            action=command.action,
+            delta=command.delta,
+            enforcement=actor.enforcement,
         )
-    return _view(first, first.id, duplicate=True)
+        if decision.recorded and self.period is not None:
+            self.used = decision.used
+            self.counter.move_to(self.period, decision.used)
+        # When nothing is counted there is no consumption to tell.
+        terms = self.decider if self.period else None
+        tenant_id, user_key, feature_key = self.pair
+        return Entry(
+            tenant_id=tenant_id,
+            user_key=user_key,
+            feature_key=feature_key,
+            at=now,
+            action=command.action,
+            delta=command.delta,
+            applied=decision.applied,
+            recorded=decision.recorded,
+            reason=decision.reason,
+            used_after=decision.used if terms else None,
+            budget=terms.limit if terms else None,
+            overage_enabled=terms.overage_enabled if terms else None,
+            idempotency_key=command.idempotency_key,
+        )
 
 
-def _view(event: models.UsageEvent, event_id: int, *, duplicate: bool) -> RecordedUsage:
+def _record(session: Session, calls: Sequence[Call]) -> list[RecordedUsage | MeterlineError]:
+    asked = [(actor.tenant_id, command.user_id, command.feature_id) for actor, command in calls]
+    distinct = list(dict.fromkeys(asked))
+    # The locks first: all that decides is read after them, so two batches at once decide one after the other.
+    standings = dict(zip(distinct, queries.locked_standings(session, distinct), strict=True))
+    by_key = ledger.entries_with_keys(
+        session,
+        [(actor.tenant_id, command.idempotency_key) for actor, command in calls if command.idempotency_key is not None],
+    )
+    now = clock.now()
+    # What a key answers needs no counter, and must not leave one behind.
+    open_calls = [
+        standings[one]
+        for one, (actor, command) in zip(asked, calls, strict=True)
+        if (actor.tenant_id, command.idempotency_key) not in by_key
+    ]
+    meters = _meters(session, open_calls, now)
+    new: list[Entry] = []
+    decided: list[tuple[Entry, bool] | MeterlineError] = []
+    for one, (actor, command) in zip(asked, calls, strict=True):
+        pair = standings[one].pair
+        if pair is None:
+            decided.append(UserNotFoundError() if standings[one].user_key is None else FeatureNotFoundError())
+            continue
+        key = (actor.tenant_id, command.idempotency_key or "")
+        first = by_key.get(key)
+        if first is not None:
+            decided.append((first, True) if _asks_the_same(first, pair, command) else _key_used_before())
+            continue
+        entry = meters[pair].decided(actor, command, now)
+        new.append(entry)
+        decided.append((entry, False))
+        if command.idempotency_key is not None:
+            by_key[key] = entry  # a repeat later in this very batch finds it too
+    _write(session, meters.values(), new)
+    return [one if isinstance(one, MeterlineError) else _view(*one) for one in decided]
+
+
+def _meters(session: Session, standings: Iterable[Standing], now: datetime) -> dict[Pair, _Meter]:
+    """The meters of the known pairs, each at its present total. Raises _CountersMissingError."""
+    known = {standing.pair: standing for standing in standings if standing.pair}
+    missing = [pair for pair, standing in known.items() if standing.counter is None]
+    if missing:
+        raise _CountersMissingError(missing)
+    held = candidates(session, known, now)
+    meters = {}
+    for pair, standing in known.items():
+        if standing.counter and standing.feature_type:
+            decider = winner(held.get(pair, ()))
+            period = counted_period(standing.feature_type, decider, now)
+            meters[pair] = _Meter(pair, standing.feature_type, standing.counter, decider, period)
+    counted = [(meter, meter.period) for meter in meters.values() if meter.period is not None]
+    totals = ledger.current_totals(
+        session, [(meter.pair, period) for meter, period in counted], [meter.counter for meter, _ in counted]
+    )
+    for (meter, _), used in zip(counted, totals, strict=True):
+        meter.used = used
+    return meters
+
+
+def _write(session: Session, meters: Iterable[_Meter], new: Sequence[Entry]) -> None:
+    """Raises _KeyTakenError; then everything must be rolled back."""
+    recorded = {(entry.tenant_id, entry.user_key, entry.feature_key) for entry in new if entry.recorded}
+    moved = {meter.pair: meter.counter for meter in meters if meter.pair in recorded}
+    if moved:
+        queries.move_counters(session, moved)
+    if new and not ledger.append(session, new):
+        raise _KeyTakenError
+
+
+def _asks_the_same(first: Entry, pair: Pair, command: RecordUsage) -> bool:
+    before = (first.tenant_id, first.user_key, first.feature_key), first.delta, first.action
+    return before == (pair, command.delta, command.action)
+
+
+def _key_used_before() -> IdempotencyConflictError:
+    return IdempotencyConflictError(
+        "idempotencyKey: this key was used before, for another user, feature, delta or action"
+    )
+
+
+def _view(entry: Entry, duplicate: bool) -> RecordedUsage:
     consumption = None
-    if event.used_after is not None and event.overage_enabled is not None:
+    if entry.used_after is not None and entry.overage_enabled is not None:
         # The true total can be more than an Int carries (see `services.entitlements`), here as there.
-        used = min(event.used_after, INT32_MAX)
-        consumption = Consumption(used=used, budget=event.budget, overage_enabled=event.overage_enabled)
+        used = min(entry.used_after, INT32_MAX)
+        consumption = Consumption(used=used, budget=entry.budget, overage_enabled=entry.overage_enabled)
     return RecordedUsage(
-        recorded=event.recorded,
-        reason=event.reason,
-        event_id=str(event_id),
+        recorded=entry.recorded,
+        reason=entry.reason,
+        event_id=str(entry.id),
         duplicate=duplicate,
         consumption=consumption,
     )

@@ -329,11 +329,10 @@ def test_many_questions_are_answered_in_their_order_and_each_for_itself(pro: Sho
     pro.subscribe("pro")
     pro.record(10)
 
-    def ask(user_id: str, feature_id: str) -> CheckAccess:
-        return CheckAccess(user_id=user_id, feature_id=feature_id)
+    def ask(user_id: str, feature_id: str) -> entitlements.Question:
+        return pro.actor, CheckAccess(user_id=user_id, feature_id=feature_id)
 
     answers = entitlements.check_many(
-        pro.actor,
         [ask("bob", "calls"), ask(NOWHERE, "calls"), ask("ada", "calls"), ask("ada", NOWHERE), ask("ada", "calls")],
     )
     assert [answer.reason if isinstance(answer, Entitlement) else type(answer) for answer in answers] == [
@@ -343,7 +342,7 @@ def test_many_questions_are_answered_in_their_order_and_each_for_itself(pro: Sho
         FeatureNotFoundError,
         ALLOWANCE_EXHAUSTED,
     ]
-    assert entitlements.check_many(pro.actor, []) == []
+    assert entitlements.check_many([]) == []
 
 
 def test_unknown_ids_are_errors_the_user_first(pro: Shop) -> None:
