@@ -7,7 +7,8 @@ from app.contract.actors import Actor
 from app.contract.features import CreateFeature, Feature, UpdateFeature
 from app.contract.packages import Package
 from app.contract.shapes import build
-from app.contract.usage import Entitlement
+from app.contract.usage import CheckAccess, Entitlement
+from app.edge import coalesce
 from app.edge.threads import in_thread
 from app.graphql.arguments import id_and_changes, listed
 from app.graphql.context import Context
@@ -46,4 +47,7 @@ def register(schema_name: str) -> None:
 
     @resolver(schema_name, "Feature.entitlement", parent_concurrently=True)
     async def entitlement(parent: Feature, arguments: dict[str, Any], context: Request, _info: object) -> Entitlement:
-        return await context.loaders.entitlement(arguments["userId"], parent.id)
+        # The entitlements of a list are asked for at once, and so become one batch.
+        return await coalesce.check_access(
+            context.actor, CheckAccess(user_id=arguments["userId"], feature_id=parent.id)
+        )

@@ -4,10 +4,7 @@ from aiodataloader import DataLoader
 
 from app.contract.actors import Actor
 from app.contract.packages import Package
-from app.contract.usage import CheckAccess, Entitlement
 from app.edge.threads import in_thread
-from app.errors import MeterlineError
-from app.services.entitlements import check_many
 from app.services.packages import packages_by_id, packages_holding
 
 
@@ -23,14 +20,8 @@ class Loaders:
             found = await in_thread(packages_holding, actor, feature_ids)
             return [found[feature_id] for feature_id in feature_ids]
 
-        async def load_entitlements(questions: list[CheckAccess]) -> list[Entitlement | MeterlineError]:
-            return await in_thread(check_many, [(actor, question) for question in questions])
-
         self._packages: DataLoader[str, Package | None] = DataLoader(load_packages)
         self._packages_holding: DataLoader[str, list[Package]] = DataLoader(load_packages_holding)
-        self._entitlements: DataLoader[CheckAccess, Entitlement | MeterlineError] = DataLoader(
-            load_entitlements, get_cache_key=_pair
-        )
 
     async def package(self, package_id: str) -> Package | None:
         return await self._packages.load(package_id)
@@ -38,15 +29,3 @@ class Loaders:
     async def packages_holding(self, feature_id: str) -> list[Package]:
         """The packages that hold the feature, oldest first."""
         return await self._packages_holding.load(feature_id)
-
-    async def entitlement(self, user_id: str, feature_id: str) -> Entitlement:
-        """For a delta of 1. Raises UserNotFoundError, FeatureNotFoundError, InvalidInputError."""
-        # Made here, so that what is no id spoils this answer alone and not those of its neighbours in the batch.
-        answer = await self._entitlements.load(CheckAccess(user_id=user_id, feature_id=feature_id))
-        if isinstance(answer, MeterlineError):
-            raise answer
-        return answer
-
-
-def _pair(question: CheckAccess) -> tuple[str, str]:
-    return question.user_id, question.feature_id

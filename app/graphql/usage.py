@@ -6,11 +6,12 @@ from app.contract.actors import Actor
 from app.contract.packages import Package
 from app.contract.shapes import build
 from app.contract.usage import CheckAccess, Entitlement, RecordedUsage, RecordUsage, ShowUsage
+from app.edge import coalesce
 from app.edge.threads import in_thread
 from app.graphql.context import Context
 from app.graphql.engine import resolver
 from app.graphql.loaders import Loaders
-from app.services import entitlements, usage
+from app.services import entitlements
 
 Request = Context[Actor, Loaders]
 
@@ -18,16 +19,16 @@ Request = Context[Actor, Loaders]
 def register(schema_name: str) -> None:
     @resolver(schema_name, "Mutation.recordUsage")
     async def record(_parent: None, arguments: dict[str, Any], context: Request, _info: object) -> RecordedUsage:
-        return await in_thread(usage.record_usage, context.actor, build(RecordUsage, _given(arguments["input"])))
+        return await coalesce.record_usage(context.actor, build(RecordUsage, _given(arguments["input"])))
 
     @resolver(schema_name, "Mutation.createUsageEvent")
     async def create_event(_parent: None, arguments: dict[str, Any], context: Request, _info: object) -> bool:
-        answer = await in_thread(usage.record_usage, context.actor, build(RecordUsage, _given(arguments["input"])))
+        answer = await coalesce.record_usage(context.actor, build(RecordUsage, _given(arguments["input"])))
         return answer.recorded
 
     @resolver(schema_name, "Query.canUseFeature")
     async def can_use(_parent: None, arguments: dict[str, Any], context: Request, _info: object) -> Entitlement:
-        return await in_thread(entitlements.check_access, context.actor, build(CheckAccess, _given(arguments)))
+        return await coalesce.check_access(context.actor, build(CheckAccess, _given(arguments)))
 
     @resolver(schema_name, "Query.showUsage")
     async def show(_parent: None, arguments: dict[str, Any], context: Request, _info: object) -> ShowUsage:

@@ -10,11 +10,12 @@ from msgspec.structs import replace
 from app.contract.actors import Actor
 from app.contract.usage import CheckAccess, Entitlement, RecordedUsage, RecordUsage, ShowUsage
 from app.domain.values import INT32_MAX, KEY_MAX_CHARACTERS, check_text
+from app.edge import coalesce
 from app.edge.threads import in_thread
 from app.errors import InvalidInputError
 from app.rest.parameters import KEY_HEADER, FeatureId, UserId
 from app.rest.problems import read_problems, write_problems
-from app.services import entitlements, usage
+from app.services import entitlements
 
 
 class Usage(Controller):
@@ -43,7 +44,7 @@ class Usage(Controller):
 
         With an idempotency key the same call can be sent again: it counts once, and a repeat gets the first answer.
         """
-        return await in_thread(usage.record_usage, actor, with_key(data, idempotency_key))
+        return await coalesce.record_usage(actor, with_key(data, idempotency_key))
 
 
 class Access(Controller):
@@ -67,7 +68,7 @@ class Access(Controller):
     ) -> Entitlement:
         """A question only: it counts nothing."""
         command = CheckAccess(user_id=user_id, feature_id=feature_id, delta=delta)
-        return await in_thread(entitlements.check_access, actor, command)
+        return await coalesce.check_access(actor, command)
 
     @get("/usage", operation_id="showUsage", summary="Show what a user has used", responses=read_problems(404))
     async def show(self, actor: NamedDependency[Actor], user_id: UserId, feature_id: FeatureId) -> ShowUsage:
