@@ -188,7 +188,6 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("tenant_id", "user_key", "feature_key", name="pk_consumptions"),
         postgresql_with={"fillfactor": 50},
     )
-    op.create_index("ix_consumptions_tenant_id_feature_key", "consumptions", ["tenant_id", "feature_key"], unique=False)
     op.create_table(
         "package_bases",
         sa.Column("tenant_id", sa.Integer(), nullable=False),
