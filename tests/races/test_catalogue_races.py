@@ -76,8 +76,8 @@ async def test_a_user_renamed_while_usage_is_recorded_loses_none_of_it(ways: Way
         calls = [rest.record(userId=user, featureId=feature, delta=1) for rest in ways.rest * 4]
         calls.insert(4, ways.rest[0].call("PATCH", f"/v1/users/{user}", {"id": f"{user}-renamed"}))
 
-        # The user's first counter points to their row, so it has to wait for it as the rename does.
-        outcomes = await collided(books, [("users", user)], calls)
+        # The user's first counter points to their row, so each process's batch has to wait for it as the rename does.
+        outcomes = await collided(books, [("users", user)], calls, waiting=1 + len(ways.rest))
 
         renamed = outcomes.pop(4)
         assert not isinstance(renamed, RefusedError)
@@ -116,7 +116,7 @@ async def test_a_feature_deleted_while_usage_of_it_is_recorded_is_either_deleted
         calls = [rest.record(userId=user, featureId=feature) for rest in ways.rest * 2]
         calls.insert(1, ways.rest[0].call("DELETE", f"/v1/features/{feature}"))
 
-        outcomes = await collided(books, [("features", feature)], calls)
+        outcomes = await collided(books, [("features", feature)], calls, waiting=1 + len(ways.rest))
 
         deleted = outcomes.pop(1)
         if isinstance(deleted, RefusedError):
