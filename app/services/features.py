@@ -1,6 +1,5 @@
 """Features: create, change, delete, read."""
 
-from sqlalchemy.exc import IntegrityError
 from sqlmodel import Session
 
 from app import clock, models
@@ -10,9 +9,10 @@ from app.contract.shapes import Page, PageRequest
 from app.db import transaction
 from app.domain.entitlements import FeatureType
 from app.domain.values import check_id
-from app.errors import AlreadyExistsError, FeatureNotFoundError, InUseError, InvalidInputError
+from app.errors import FeatureNotFoundError, InUseError, InvalidInputError
 from app.queries import features as queries
 from app.services.changes import apply_changes, stored_metadata
+from app.services.conflicts import already_exists
 from app.services.paging import key_after
 
 
@@ -31,11 +31,8 @@ def create_feature(actor: Actor, command: CreateFeature) -> Feature:
         created_at=now,
         updated_at=now,
     )
-    try:
-        with transaction() as session:
-            session.add(row)
-    except IntegrityError as taken:
-        raise AlreadyExistsError(f"id: a feature with the id {command.id!r} exists already") from taken
+    with already_exists(f"id: a feature with the id {command.id!r} exists already"), transaction() as session:
+        session.add(row)
     return _view(row)
 
 

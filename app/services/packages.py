@@ -3,7 +3,6 @@
 from collections.abc import Collection
 
 from msgspec import UNSET, UnsetType
-from sqlalchemy.exc import IntegrityError
 from sqlmodel import Session
 
 from app import clock, models
@@ -13,9 +12,10 @@ from app.contract.shapes import Page, PageRequest
 from app.db import transaction
 from app.domain.subscribing import PackageStatus
 from app.domain.values import check_id
-from app.errors import AlreadyExistsError, InUseError, PackageNotFoundError, PackageStatusError
+from app.errors import InUseError, PackageNotFoundError, PackageStatusError
 from app.queries import packages as queries
 from app.services.changes import apply_changes, stored_metadata
+from app.services.conflicts import already_exists
 from app.services.package_contents import put_bases, put_features
 from app.services.package_views import terms_of, views_of
 from app.services.paging import key_after
@@ -199,10 +199,8 @@ def _draft(actor: Actor, id_: str, name: str | None, *, is_addon: bool, metadata
 
 def _insert(session: Session, row: models.Package) -> None:
     session.add(row)
-    try:
+    with already_exists(f"id: a package with the id {row.id!r} exists already"):
         session.flush()
-    except IntegrityError as taken:
-        raise AlreadyExistsError(f"id: a package with the id {row.id!r} exists already") from taken
 
 
 def _check_is_addon_can_change(session: Session, row: models.Package, *, is_addon: bool) -> None:

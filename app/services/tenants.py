@@ -8,7 +8,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from sqlalchemy.exc import IntegrityError
 from sqlmodel import Session
 
 from app import clock, models
@@ -17,8 +16,9 @@ from app.db import transaction
 from app.domain.keys import PREFIX, KeyKind, kind_of
 from app.domain.metering import Enforcement
 from app.domain.values import check_text
-from app.errors import AlreadyExistsError, AuthenticationError, InvalidInputError
+from app.errors import AuthenticationError, InvalidInputError
 from app.queries import tenants as queries
+from app.services.conflicts import already_exists
 
 MODES = ("test", "live")
 _KEY_ID_MAX = 2**63 - 1  # what the column holds
@@ -57,11 +57,8 @@ def create_app(slug: str, name: str | None = None) -> list[NewTenant]:
             "slug", "must be 1 to 63 lower-case letters, digits and hyphens, not beginning with a hyphen"
         )
     check_text("name", name or slug)
-    try:
-        with transaction() as session:
-            return [_create_tenant(session, mode, slug, name or slug) for mode in MODES]
-    except IntegrityError as taken:
-        raise AlreadyExistsError(f"slug: an app {slug!r} exists already") from taken
+    with already_exists(f"slug: an app {slug!r} exists already"), transaction() as session:
+        return [_create_tenant(session, mode, slug, name or slug) for mode in MODES]
 
 
 def app_ids() -> list[str]:

@@ -1,6 +1,5 @@
 """Users: create, change, rename, read."""
 
-from sqlalchemy.exc import IntegrityError
 from sqlmodel import Session
 
 from app import clock, models
@@ -9,9 +8,10 @@ from app.contract.shapes import Page, PageRequest
 from app.contract.users import CreateUser, UpdateUser, User
 from app.db import transaction
 from app.domain.values import check_id
-from app.errors import AlreadyExistsError, UserNotFoundError
+from app.errors import UserNotFoundError
 from app.queries import users as queries
 from app.services.changes import apply_changes, stored_metadata
+from app.services.conflicts import already_exists
 from app.services.paging import key_after
 
 
@@ -28,11 +28,8 @@ def create_user(actor: Actor, command: CreateUser) -> User:
         created_at=now,
         updated_at=now,
     )
-    try:
-        with transaction() as session:
-            session.add(row)
-    except IntegrityError as taken:
-        raise AlreadyExistsError(f"id: a user with the id {command.id!r} exists already") from taken
+    with already_exists(_taken(command.id)), transaction() as session:
+        session.add(row)
     return _view(row)
 
 
@@ -45,16 +42,13 @@ def update_user(actor: Actor, user_id: str, command: UpdateUser) -> User:
         InvalidInputError: `user_id` is no id.
     """
     check_id("id", user_id)
-    try:
-        with transaction() as session:
-            row = queries.locked_user(session, actor.tenant_id, user_id)
-            if row is None:
-                raise UserNotFoundError
-            if isinstance(command.id, str):
-                row.id = command.id
-            apply_changes(row, command, "billing_id", "name", "email")
-    except IntegrityError as taken:
-        raise AlreadyExistsError(f"id: a user with the id {command.id!r} exists already") from taken
+    with already_exists(_taken(command.id)), transaction() as session:
+        row = queries.locked_user(session, actor.tenant_id, user_id)
+        if row is None:
+            raise UserNotFoundError
+        if isinstance(command.id, str):
+            row.id = command.id
+        apply_changes(row, command, "billing_id", "name", "email")
     return _view(row)
 
 
@@ -83,3 +77,7 @@ def _view(row: models.User) -> User:
 def _key_of(session: Session, actor: Actor, user_id: str) -> int | None:
     row = queries.user_by_id(session, actor.tenant_id, user_id)
     return row.key if row else None
+
+
+def _taken(user_id: object) -> str:
+    return f"id: a user with the id {user_id!r} exists already"
