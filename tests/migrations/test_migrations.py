@@ -33,9 +33,11 @@ def empty_url(postgres: EmbeddedPostgres, request: pytest.FixtureRequest) -> Ite
 @contextmanager
 def connected(url: str) -> Iterator[Connection]:
     engine = create_engine(url.replace("postgresql://", "postgresql+psycopg://", 1))
-    with engine.connect() as connection:
-        yield connection
-    engine.dispose()
+    try:
+        with engine.connect() as connection:
+            yield connection
+    finally:
+        engine.dispose()
 
 
 def names(url: str, query: str) -> set[str]:
