@@ -41,7 +41,7 @@ class OperatorGroup(click.Group):
 @click.group(cls=OperatorGroup)
 @click.version_option(package_name="meterline")
 def meterline() -> None:
-    """Entitlements, usage limits and Stripe checkout for your SaaS product.
+    """Entitlements and usage limits for your SaaS product.
 
     DATABASE_URL says which database the commands work on; the README lists all settings.
     """

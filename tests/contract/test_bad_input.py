@@ -115,6 +115,63 @@ async def test_a_broken_rule_is_refused_in_the_same_words_by_both_doors(
     assert await _everything(shop) == before
 
 
+_LONG = "x" * 256
+
+_REFUSED_ARGUMENTS = [
+    ('mutation { subscribe(userId: "124", packageIds: []) { id } }', "POST", "/subscriptions", {"userId": "124", "packageIds": []}, "packageIds"),
+    ('mutation { subscribe(userId: "124", packageIds: ["addon", "addon"]) { id } }', "POST", "/subscriptions", {"userId": "124", "packageIds": ["addon", "addon"]}, "packageIds[1]"),
+    (f'mutation {{ subscribe(userId: "{_LONG}", packageIds: ["addon"]) {{ id }} }}', "POST", "/subscriptions", {"userId": _LONG, "packageIds": ["addon"]}, "userId"),
+    ('mutation { updateFeature(id: "support", input: {unitLabel: "Call"}) { id } }', "PATCH", "/features/support", {"unitLabel": "Call"}, "unitLabel"),
+    ('mutation { updateUser(id: "124", input: {email: "nobody"}) { id } }', "PATCH", "/users/124", {"email": "nobody"}, "email"),
+    ('mutation { updateUser(id: "124", input: {id: ""}) { id } }', "PATCH", "/users/124", {"id": ""}, "id"),
+    ('mutation { updatePackage(id: "draft-plan", input: {features: [{id: "nothing"}]}) { id } }', "PATCH", "/packages/draft-plan", {"features": [{"id": "nothing"}]}, "features[0].id"),
+    ('mutation { updatePackage(id: "draft-plan", input: {basePackageIds: ["pro-plan"]}) { id } }', "PATCH", "/packages/draft-plan", {"basePackageIds": ["pro-plan"]}, "basePackageIds"),
+    (f'mutation {{ duplicatePackage(id: "pro-plan", newId: "{_LONG}") {{ id }} }}', "POST", "/packages/pro-plan/duplicate", {"newId": _LONG}, "newId"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("document", "method", "path", "body", "field"),
+    _REFUSED_ARGUMENTS,
+    ids=[f"{row[1]}-{row[2]}-{row[4]}" for row in _REFUSED_ARGUMENTS],
+)
+async def test_a_broken_rule_in_a_change_is_refused_in_the_same_words_by_both_doors(
+    shop: Caller, document: str, method: str, path: str, body: dict[str, Any], field: str
+) -> None:
+    before = await _everything(shop)
+
+    error = await shop.refusal(document)
+    problem = await shop.http.request(method, f"/v1{path}", json=body)
+
+    assert (error["extensions"]["code"], error["extensions"]["field"]) == ("BAD_USER_INPUT", field)
+    assert (problem.status_code, problem.json()["field"], problem.json()["detail"]) == (422, field, error["message"])
+    assert await _everything(shop) == before
+
+
+async def test_a_change_to_an_unknown_package_or_of_a_published_one_is_refused_by_both_doors(shop: Caller) -> None:
+    before = await _everything(shop)
+    held = (await shop.rest("GET", "/subscriptions"))["data"][0]["id"]
+
+    for document, method, path, body, status, name in (
+        (f'mutation {{ changeSubscription(id: "{held}", packageId: "nothing") {{ id }} }}', "POST", f"/subscriptions/{held}/change", {"packageId": "nothing"}, 404, "PackageNotFoundError"),
+        (f'mutation {{ changeSubscription(id: "{held}", packageId: "draft-plan") {{ id }} }}', "POST", f"/subscriptions/{held}/change", {"packageId": "draft-plan"}, 409, "PackageStatusError"),
+        ('mutation { updatePackage(id: "pro-plan", input: {name: "New"}) { id } }', "PATCH", "/packages/pro-plan", {"name": "New"}, 409, "PackageStatusError"),
+        ('mutation { archivePackage(id: "draft-plan") { id } }', "POST", "/packages/draft-plan/archive", None, 409, "PackageStatusError"),
+        ('mutation { deletePackage(id: "pro-plan") { id } }', "DELETE", "/packages/pro-plan", None, 409, "InUseError"),
+        ('mutation { deleteFeature(id: "api-calls") { id } }', "DELETE", "/features/api-calls", None, 409, "InUseError"),
+    ):  # fmt: skip
+        error = await shop.refusal(document)
+        problem = await shop.http.request(method, f"/v1{path}", json=body)
+
+        assert error["extensions"]["exception"]["name"] == name
+        assert (problem.status_code, problem.json()["name"], problem.json()["detail"]) == (
+            status,
+            name,
+            error["message"],
+        )
+    assert await _everything(shop) == before
+
+
 # Types are the schema's matter in GraphQL and the struct's in REST: the words differ, the refusal does not.
 _WRONG_TYPES = [
     (_CREATE_FEATURE, {"id": 5, "type": "BINARY"}, "id"),
