@@ -26,6 +26,15 @@ class FeatureType(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class Consumption:
+    """`used` of `budget` in the period; `budget` None is unlimited."""
+
+    used: int
+    budget: int | None
+    overage_enabled: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Candidate:
     """One live subscription whose package holds the feature. `limit` None is unlimited; `anchor` is its start."""
 
@@ -43,14 +52,9 @@ class Candidate:
         """Whether the period's total may be `total`."""
         return self.limit is None or self.overage_enabled or total <= self.limit
 
-
-@dataclass(frozen=True, slots=True)
-class Consumption:
-    """`used` of `budget` in the period; `budget` None is unlimited."""
-
-    used: int
-    budget: int | None
-    overage_enabled: bool
+    def consumption(self, used: int) -> Consumption:
+        """`used` against what this subscription gives."""
+        return Consumption(used, self.limit, self.overage_enabled)
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,5 +95,5 @@ def decide_access(feature_type: FeatureType, decider: Candidate | None, *, used:
     return Access(
         access=allowed,
         reason=ALLOWED_CONSUMABLE if allowed else ALLOWANCE_EXHAUSTED,
-        consumption=Consumption(used, decider.limit, decider.overage_enabled),
+        consumption=decider.consumption(used),
     )

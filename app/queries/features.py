@@ -12,14 +12,8 @@ def feature_by_id(session: Session, tenant_id: int, feature_id: str) -> Feature 
     return session.exec(select(Feature).where(Feature.tenant_id == tenant_id, Feature.id == feature_id)).one_or_none()
 
 
-def features_by_id(session: Session, tenant_id: int, feature_ids: Collection[str]) -> dict[str, Feature]:
-    """By id, of those that exist."""
-    found = session.exec(select(Feature).where(Feature.tenant_id == tenant_id, col(Feature.id).in_(feature_ids)))
-    return {feature.id: feature for feature in found}
-
-
 def kept_features(session: Session, tenant_id: int, feature_ids: Collection[str]) -> dict[str, Feature]:
-    """As `features_by_id`, and none of them can be deleted until the transaction ends. Locked in key order."""
+    """By id, of those that exist; none can be deleted until the transaction ends. Locked in key order."""
     statement = select(Feature).where(Feature.tenant_id == tenant_id, col(Feature.id).in_(feature_ids))
     found = session.exec(statement.order_by(col(Feature.key)).with_for_update(read=True, key_share=True))
     return {feature.id: feature for feature in found}

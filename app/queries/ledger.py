@@ -13,6 +13,9 @@ from app.queries.standings import Counter, Pair
 Window = tuple[Pair, Period]
 """What a total is asked for."""
 
+Key = tuple[int, str]
+"""(tenant id, idempotency key)."""
+
 
 @dataclass(slots=True)
 class Entry:
@@ -85,8 +88,8 @@ ORDER BY w.n
 """
 
 
-def entries_with_keys(session: Session, keys: Sequence[tuple[int, str]]) -> dict[tuple[int, str], Entry]:
-    """The entries that used these (tenant id, idempotency key) before. At most one statement."""
+def entries_with_keys(session: Session, keys: Sequence[Key]) -> dict[Key, Entry]:
+    """The entries that used these keys before. At most one statement."""
     if not keys:
         return {}
     parameters = ([tenant_id for tenant_id, _ in keys], [key for _, key in keys])

@@ -1,7 +1,5 @@
 """Users."""
 
-from collections.abc import Collection
-
 from sqlmodel import Session, col, select
 
 from app.models import User
@@ -22,12 +20,6 @@ def locked_user_by_key(session: Session, tenant_id: int, user_key: int) -> User:
     """As `locked_user`, for a key that is known to exist."""
     statement = select(User).where(User.tenant_id == tenant_id, User.key == user_key)
     return session.exec(statement.with_for_update(key_share=True)).one()
-
-
-def user_keys(session: Session, tenant_id: int, user_ids: Collection[str]) -> dict[str, int]:
-    """Internal key by id, of those that exist."""
-    found = session.exec(select(User.id, User.key).where(User.tenant_id == tenant_id, col(User.id).in_(user_ids)))
-    return dict(found.all())
 
 
 def users_page(session: Session, tenant_id: int, after: int | None, limit: int) -> tuple[list[User], bool]:

@@ -11,6 +11,7 @@ from app import clock
 from app.contract.actors import Actor
 from app.contract.usage import CheckAccess, Consumption, ConsumptionInPeriod, Entitlement, ShowUsage
 from app.db import transaction
+from app.domain import entitlements
 from app.domain.entitlements import Candidate, FeatureType, counted_period, decide_access, winner
 from app.domain.periods import Period, past_periods
 from app.domain.values import INT32_MAX, check_id
@@ -129,7 +130,7 @@ def _entitlement(position: _Position, *, used: int, delta: int) -> Entitlement:
     return Entitlement(
         access=answer.access,
         reason=answer.reason,
-        consumption=_consumption(position.decider, used) if position.decider and period else None,
+        consumption=_shown(answer.consumption) if answer.consumption else None,
         package_id=position.decider.package_id if position.decider else None,
         period_start=clock.to_wire(period.start) if period else None,
         period_end=clock.to_wire(period.end) if period else None,
@@ -140,10 +141,11 @@ def _in_period(decider: Candidate, period: Period, used: int) -> ConsumptionInPe
     return ConsumptionInPeriod(
         period_start=clock.to_wire(period.start),
         period_end=clock.to_wire(period.end),
-        consumption=_consumption(decider, used),
+        consumption=_shown(decider.consumption(used)),
     )
 
 
-def _consumption(decider: Candidate, used: int) -> Consumption:
+def _shown(consumption: entitlements.Consumption) -> Consumption:
     # A change to a longer period can sum up more than an Int carries; the decision itself was made with the true number.
-    return Consumption(used=min(used, INT32_MAX), budget=decider.limit, overage_enabled=decider.overage_enabled)
+    used = min(consumption.used, INT32_MAX)
+    return Consumption(used=used, budget=consumption.budget, overage_enabled=consumption.overage_enabled)

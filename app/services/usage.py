@@ -1,6 +1,6 @@
 """Recording usage: decisions, counters, ledger entries and idempotency records are one commit."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -24,7 +24,7 @@ from app.errors import (
 )
 from app.queries import ledger
 from app.queries import standings as queries
-from app.queries.ledger import Entry
+from app.queries.ledger import Entry, Key
 from app.queries.standings import Counter, Pair, Standing
 from app.queries.subscriptions import candidates
 
@@ -139,38 +139,47 @@ def _record(session: Session, calls: Sequence[Call]) -> list[RecordedUsage | Met
     asked = [(actor.tenant_id, command.user_id, command.feature_id) for actor, command in calls]
     distinct = list(dict.fromkeys(asked))
     # The locks first: all that decides is read after them, so two batches at once decide one after the other.
-    standings = dict(zip(distinct, queries.locked_standings(session, distinct), strict=True))
-    by_key = ledger.entries_with_keys(
-        session,
-        [(actor.tenant_id, command.idempotency_key) for actor, command in calls if command.idempotency_key is not None],
-    )
+    found = dict(zip(distinct, queries.locked_standings(session, distinct), strict=True))
+    standings = [found[one] for one in asked]
+    by_key = ledger.entries_with_keys(session, [key for call in calls if (key := _key(call)) is not None])
     now = clock.now()
-    # What a key answers needs no counter, and must not leave one behind.
-    open_calls = [
-        standings[one]
-        for one, (actor, command) in zip(asked, calls, strict=True)
-        if (actor.tenant_id, command.idempotency_key) not in by_key
-    ]
-    meters = _meters(session, open_calls, now)
+    meters = _meters(session, _to_be_decided(calls, standings, by_key), now)
     new: list[Entry] = []
     decided: list[tuple[Entry, bool] | MeterlineError] = []
-    for one, (actor, command) in zip(asked, calls, strict=True):
-        pair = standings[one].pair
+    for call, standing in zip(calls, standings, strict=True):
+        key, pair = _key(call), standing.pair
+        first = by_key.get(key) if key else None
         if pair is None:
-            decided.append(UserNotFoundError() if standings[one].user_key is None else FeatureNotFoundError())
-            continue
-        key = (actor.tenant_id, command.idempotency_key or "")
-        first = by_key.get(key)
-        if first is not None:
-            decided.append((first, True) if _asks_the_same(first, pair, command) else _key_used_before())
-            continue
-        entry = meters[pair].decided(actor, command, now)
-        new.append(entry)
-        decided.append((entry, False))
-        if command.idempotency_key is not None:
-            by_key[key] = entry  # a repeat later in this very batch finds it too
+            decided.append(UserNotFoundError() if standing.user_key is None else FeatureNotFoundError())
+        elif first is not None:
+            decided.append((first, True) if _asks_the_same(first, pair, call[1]) else _key_used_before())
+        else:
+            entry = meters[pair].decided(*call, now)
+            new.append(entry)
+            decided.append((entry, False))
+            if key is not None:
+                by_key[key] = entry  # a repeat later in this very batch finds it too
     _write(session, meters.values(), new)
     return [one if isinstance(one, MeterlineError) else _view(*one) for one in decided]
+
+
+def _key(call: Call) -> Key | None:
+    actor, command = call
+    return None if command.idempotency_key is None else (actor.tenant_id, command.idempotency_key)
+
+
+def _to_be_decided(
+    calls: Sequence[Call], standings: Sequence[Standing], by_key: Mapping[Key, Entry]
+) -> Iterable[Standing]:
+    """Where the calls stand that no key answers. What a key answers needs no counter, and must not leave one behind."""
+    answered = set(by_key)
+    for call, standing in zip(calls, standings, strict=True):
+        key = _key(call)
+        if standing.pair is None or key in answered:
+            continue
+        if key is not None:
+            answered.add(key)
+        yield standing
 
 
 def _meters(session: Session, standings: Iterable[Standing], now: datetime) -> dict[Pair, _Meter]:
