@@ -1,4 +1,4 @@
-"""The database: one engine per process, and the one way to open a transaction."""
+"""The database: the engines of this process, and the one way to open a transaction."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -19,44 +19,79 @@ log = structlog.get_logger(__name__)
 _SESSION_OPTIONS = (
     "-c timezone=UTC -c lock_timeout=5s -c statement_timeout=30s -c idle_in_transaction_session_timeout=60s"
 )
+# The metering statements are few and set-wise, and the right plan for each is always the one by index. Planned anew for each
+# batch they take twice the time, and a plan made while a table was young and small would read it whole when it has grown.
+_FIXED_PLANS = (
+    "-c plan_cache_mode=force_generic_plan -c enable_seqscan=off -c enable_hashjoin=off -c enable_mergejoin=off"
+    " -c jit=off"
+)
+# Both lanes of a web process, and two more for batches, reverts and reservations, which are calls of their own.
+METERING_POOL_SIZE = 4
 
 
 @cache
 def engine() -> Engine:
-    """The process's engine. After a fork the child must call `forget_engine` before it uses the database."""
+    """The process's engine. After a fork the child must call `forget_engines` before it uses the database."""
+    # A restarted Postgres costs a ping per transaction, not a failed request per connection.
+    return _engine(_SESSION_OPTIONS, settings().database_pool_size, ping=True)
+
+
+@cache
+def metering_engine() -> Engine:
+    """Connections for metering alone. They are not pinged: who meters tries again when a connection turns out to be gone."""
+    return _engine(f"{_SESSION_OPTIONS} {_FIXED_PLANS}", METERING_POOL_SIZE, ping=False)
+
+
+def _engine(options: str, pool_size: int, *, ping: bool) -> Engine:
     return create_engine(
         settings().database_url,
-        pool_size=settings().database_pool_size,
+        pool_size=pool_size,
         max_overflow=0,
         pool_timeout=10,
         hide_parameters=True,  # an error's text ends up in the log, and parameters are names, emails and metadata
-        pool_pre_ping=True,  # a restarted Postgres costs a ping per transaction, not a failed request per connection
-        connect_args={"options": _SESSION_OPTIONS, "application_name": "meterline", "connect_timeout": 5},
+        pool_pre_ping=ping,
+        connect_args={"options": options, "application_name": "meterline", "connect_timeout": 5},
     )
 
 
-def forget_engine() -> None:
-    """Drop the engine without closing its connections: they belong to the parent process."""
-    if engine.cache_info().currsize:
-        engine().dispose(close=False)
-        engine.cache_clear()
+def forget_engines() -> None:
+    """Drop the engines without closing their connections: they belong to the parent process."""
+    _drop_engines(close=False)
+
+
+def close_engines() -> None:
+    """Close all connections. The next use opens new ones."""
+    _drop_engines(close=True)
+
+
+def _drop_engines(*, close: bool) -> None:
+    for one in (engine, metering_engine):
+        if one.cache_info().currsize:
+            one().dispose(close=close)
+            one.cache_clear()
 
 
 @contextmanager
-def transaction() -> Iterator[Session]:
+def transaction(*, metering: bool = False) -> Iterator[Session]:
     """A session whose work is committed when the block ends, and rolled back when it raises. READ COMMITTED.
 
-    Only services open one, and no network call belongs inside.
+    Only services open one, and no network call belongs inside. With `metering` its plans are fixed (see above).
 
     Raises:
-        OverloadedError: a lock, a connection or a statement was not had in time, or the database went away. If that was
-            during COMMIT, nobody knows whether it happened; an idempotency key makes a repeat safe either way.
+        OverloadedError: a lock, a connection or a statement was not had in time, two transactions waited for each other, or the
+            database went away. Unless `nothing_done`, that was during COMMIT and nobody knows whether it happened; an
+            idempotency key makes a repeat safe either way.
     """
+    committing = False
     try:
-        with Session(engine(), expire_on_commit=False) as session, session.begin():
+        with Session(metering_engine() if metering else engine(), expire_on_commit=False) as session:
             yield session
+            session.flush()
+            committing = True
+            session.commit()
     except (OperationalError, PoolTimeoutError) as failure:
         log.warning("database.unavailable", sqlstate=getattr(getattr(failure, "orig", None), "sqlstate", None))
         raise OverloadedError(
-            "The database is busy or away. Repeat the call in a moment; calls that count usage with the same idempotency key."
+            "The database is busy or away. Repeat the call in a moment; calls that count usage with the same idempotency key.",
+            nothing_done=not committing,
         ) from failure

@@ -10,13 +10,17 @@ words here: each door owns the table that maps codes to its own shapes (`app/gra
     │   │   ├── FeatureNotFoundError
     │   │   ├── PackageNotFoundError
     │   │   ├── UserNotFoundError
-    │   │   └── SubscriptionNotFoundError
+    │   │   ├── SubscriptionNotFoundError
+    │   │   ├── UsageEventNotFoundError
+    │   │   └── ReservationNotFoundError
     │   └── ConflictError               the call is well formed, the state forbids it
     │       ├── AlreadyExistsError      an id that is taken
     │       ├── InUseError              something else still needs what should be deleted
     │       ├── PackageStatusError      a package is not in the status the call needs
     │       ├── SubscriptionError       the rules for base packages, add-ons and cancelled subscriptions
-    │       └── IdempotencyConflictError  the key was used before, for other content
+    │       ├── IdempotencyConflictError  the key was used before, for other content
+    │       ├── RevertError             a usage event that nothing can be taken back of
+    │       └── ReservationError        a reservation that is settled already, or has expired
     ├── AuthenticationError             UNAUTHENTICATED: no, a bad or a wrong kind of credential
     └── OverloadedError                 OVERLOADED: busy or away; the same call may work in a moment
 
@@ -80,6 +84,14 @@ class SubscriptionNotFoundError(NotFoundError):
     kind = "Subscription"
 
 
+class UsageEventNotFoundError(NotFoundError):
+    kind = "Usage Event"
+
+
+class ReservationNotFoundError(NotFoundError):
+    kind = "Reservation"
+
+
 class ConflictError(CallerError):
     pass
 
@@ -104,6 +116,14 @@ class IdempotencyConflictError(ConflictError):
     pass
 
 
+class RevertError(ConflictError):
+    pass
+
+
+class ReservationError(ConflictError):
+    pass
+
+
 class AuthenticationError(MeterlineError):
     """The message always starts with `Unauthenticated`: Kana's client recognises the error by that word."""
 
@@ -114,4 +134,10 @@ class AuthenticationError(MeterlineError):
 
 
 class OverloadedError(MeterlineError):
+    """`nothing_done`: everything was rolled back for certain, so the server itself may try once more."""
+
     code = "OVERLOADED"
+
+    def __init__(self, message: str, *, nothing_done: bool = True) -> None:
+        super().__init__(message)
+        self.nothing_done = nothing_done

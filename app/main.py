@@ -9,7 +9,7 @@ from litestar import Litestar
 from app import logs
 from app.contract.actors import Actor
 from app.contract.sdl import admin_sdl
-from app.db import engine
+from app.db import close_engines
 from app.edge.auth import authenticate_admin
 from app.edge.health import health_handlers
 from app.edge.middleware import RequestContext
@@ -55,7 +55,7 @@ async def _authenticate(headers: Mapping[str, str]) -> Actor:
 @asynccontextmanager
 async def _database_closed(_app: Litestar) -> AsyncIterator[None]:
     yield
-    engine().dispose()
+    close_engines()
 
 
 @asynccontextmanager

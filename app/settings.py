@@ -41,6 +41,9 @@ class Settings(BaseSettings):
     graphql_limit_as_string: bool = Field(
         False, description="`PackageFeature.limit` as a String, as Kana's printed examples have it"
     )
+    usage_retention_days: int | None = Field(
+        None, ge=400, description="how long the ledger keeps usage events; unset, for good"
+    )
     schedule_maintenance_heartbeat: float = Field(30.0, gt=0, description="seconds between two heartbeats of beat")
 
     @field_validator("database_url")

@@ -16,7 +16,7 @@ from hypothesis import settings as hypothesis_settings
 from psycopg import sql
 
 from app import migrating
-from app.db import engine
+from app.db import close_engines
 from app.dev.postgres import EmbeddedPostgres
 from app.dev.valkey import EmbeddedValkey
 from app.settings import settings
@@ -94,10 +94,9 @@ def product(postgres: EmbeddedPostgres, migrated_template: str, redis_url: str) 
         environment.setenv("DATABASE_URL", postgres.url_of("product"))
         environment.setenv("REDIS_URL", redis_url)
         settings.cache_clear()
-        engine.cache_clear()
+        close_engines()
         yield postgres.url_of("product")
-        engine().dispose()
-        engine.cache_clear()
+        close_engines()
     settings.cache_clear()
 
 

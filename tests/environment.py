@@ -6,7 +6,7 @@ from contextlib import contextmanager
 import pytest
 
 from app import jobs
-from app.db import engine
+from app.db import close_engines
 from app.settings import settings
 
 # Nothing listens on this port of this machine: a connection is refused at once.
@@ -28,9 +28,7 @@ def environment(**values: str | None) -> Iterator[None]:
 
 
 def _forget() -> None:
-    if engine.cache_info().currsize:
-        engine().dispose()
-    engine.cache_clear()
+    close_engines()
     settings.cache_clear()
     jobs.sender.cache_clear()
     jobs.results.cache_clear()

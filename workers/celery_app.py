@@ -5,7 +5,7 @@ from typing import Any
 from celery.signals import setup_logging, worker_process_init
 
 from app import logs
-from app.db import forget_engine
+from app.db import forget_engines
 from app.jobs import make_celery
 from workers.schedule import beat_schedule
 
@@ -30,7 +30,7 @@ celery.conf.update(
 @worker_process_init.connect
 def _after_fork(**_: Any) -> None:
     """A child must not share its parent's connections."""
-    forget_engine()
+    forget_engines()
 
 
 @setup_logging.connect

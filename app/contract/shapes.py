@@ -1,6 +1,7 @@
 """What every command and view has in common: camelCase outside, snake_case inside, nothing unknown let in."""
 
 import re
+from datetime import UTC, datetime
 from typing import Annotated, Any, Generic, TypeVar
 
 import msgspec
@@ -23,6 +24,14 @@ Timestamp = Annotated[
     Meta(
         description="UTC, to the millisecond",
         extra_json_schema={"format": "date-time"},
+        examples=["2022-08-10T15:07:01.803Z"],
+    ),
+]
+Moment = Annotated[
+    datetime,
+    Meta(
+        tz=True,
+        description="RFC 3339 with an offset; kept in UTC, to the millisecond",
         examples=["2022-08-10T15:07:01.803Z"],
     ),
 ]
@@ -57,6 +66,19 @@ def invalid_input(refusal: msgspec.ValidationError) -> InvalidInputError:
     if named:
         path = f"{path}.{named['field']}" if path else named["field"]
     return InvalidInputError(path or "body", problem)
+
+
+def in_utc(field: str, moment: datetime) -> datetime:
+    """The same moment as UTC, cut to the millisecond: what we store is what the wire can show.
+
+    Raises:
+        InvalidInputError: in UTC it would be before the year 1 or after 9999.
+    """
+    try:
+        moment = moment.astimezone(UTC)
+    except OverflowError as problem:
+        raise InvalidInputError(field, "must be a moment that exists in UTC") from problem
+    return moment.replace(microsecond=moment.microsecond // 1000 * 1000)
 
 
 PAGE_LIMIT_DEFAULT = 20

@@ -27,15 +27,40 @@ class FeatureType(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Consumption:
-    """`used` of `budget` in the period; `budget` None is unlimited."""
+    """`used` of `budget` in the period; `budget` None is unlimited. `reserved` is held by open reservations on top of it."""
 
     used: int
     budget: int | None
     overage_enabled: bool
+    reserved: int = 0
+
+
+class Limited:
+    """What a subscription gives of a feature: up to `limit` (None is unlimited), or past it with overage."""
+
+    __slots__ = ()
+    limit: int | None
+    overage_enabled: bool
+
+    def allows(self, total: int) -> bool:
+        """Whether the period's total may be `total`."""
+        return self.limit is None or self.overage_enabled or total <= self.limit
+
+    def consumption(self, used: int, reserved: int = 0) -> Consumption:
+        """`used` against what is given."""
+        return Consumption(used, self.limit, self.overage_enabled, reserved)
 
 
 @dataclass(frozen=True, slots=True)
-class Candidate:
+class Terms(Limited):
+    """What was given at some moment, whoever gave it."""
+
+    limit: int | None
+    overage_enabled: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate(Limited):
     """One live subscription whose package holds the feature. `limit` None is unlimited; `anchor` is its start."""
 
     subscription_id: int
@@ -47,14 +72,6 @@ class Candidate:
 
     def period_at(self, moment: datetime) -> Period:
         return period_at(self.anchor, self.reset_period, moment)
-
-    def allows(self, total: int) -> bool:
-        """Whether the period's total may be `total`."""
-        return self.limit is None or self.overage_enabled or total <= self.limit
-
-    def consumption(self, used: int) -> Consumption:
-        """`used` against what this subscription gives."""
-        return Consumption(used, self.limit, self.overage_enabled)
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,15 +102,20 @@ def counted_period(feature_type: FeatureType, decider: Candidate | None, moment:
     return decider.period_at(moment) if decider and feature_type is FeatureType.CONSUMABLE else None
 
 
-def decide_access(feature_type: FeatureType, decider: Candidate | None, *, used: int, delta: int) -> Access:
-    """Whether `delta` more may be used, when `used` is the total of the decider's current period."""
+def decide_access(
+    feature_type: FeatureType, decider: Candidate | None, *, used: int, delta: int, held: int = 0
+) -> Access:
+    """Whether `delta` more may be used, when `used` is the total of the decider's current period.
+
+    What reservations hold counts as used here: it is spoken for.
+    """
     if decider is None:
         return Access(access=False, reason=NO_SUBSCRIPTION, consumption=None)
     if feature_type is FeatureType.BINARY:
         return Access(access=True, reason=ALLOWED_BINARY, consumption=None)
-    allowed = decider.allows(used + delta)
+    allowed = decider.allows(used + held + delta)
     return Access(
         access=allowed,
         reason=ALLOWED_CONSUMABLE if allowed else ALLOWANCE_EXHAUSTED,
-        consumption=decider.consumption(used),
+        consumption=decider.consumption(used, held),
     )

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 
-from app.domain.entitlements import NO_SUBSCRIPTION, Candidate, FeatureType
+from app.domain.entitlements import NO_SUBSCRIPTION, FeatureType, Limited
 from app.domain.values import INT32_MAX
 
 BINARY_HAS_NO_USAGE = "The feature is binary: it is either included or not, and has no usage to record."
@@ -36,17 +36,19 @@ class Decision:
 
 def decide(
     feature_type: FeatureType,
-    decider: Candidate | None,
+    decider: Limited | None,
     *,
     used: int,
     action: RecordUsageAction,
     delta: int,
     enforcement: Enforcement,
+    held: int = 0,
 ) -> Decision:
-    """What one command does when the decider's current period stands at `used`.
+    """What one command does when the decider's period stands at `used`, and reservations hold `held` more of it.
 
     All or nothing for the command: it is applied whole or refused. Only what takes back (a negative ADD) is cut short, at zero,
-    and no limit refuses it: it can only bring the total nearer to what is allowed.
+    and no limit refuses it: it can only bring the total nearer to what is allowed. What is held is not used yet, but is spoken
+    for: it leaves less room.
     """
     if feature_type is FeatureType.BINARY:
         return Decision(recorded=False, applied=0, used=used, reason=BINARY_HAS_NO_USAGE)
@@ -55,9 +57,9 @@ def decide(
     total = total_after(used, action, delta)
     takes_back = action is RecordUsageAction.ADD and delta < 0
     # A total over the range is possible: a subscription with a longer period becomes the decider and sums more of the ledger.
-    if not takes_back and total > INT32_MAX:
+    if not takes_back and total + held > INT32_MAX:
         return Decision(recorded=False, applied=0, used=used, reason=TOTAL_OUT_OF_RANGE)
-    if not takes_back and enforcement is Enforcement.REFUSE and not decider.allows(total):
+    if not takes_back and enforcement is Enforcement.REFUSE and not decider.allows(total + held):
         return Decision(recorded=False, applied=0, used=used, reason=LIMIT_WOULD_BE_EXCEEDED)
     return Decision(recorded=True, applied=total - used, used=total)
 

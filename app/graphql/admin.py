@@ -1,8 +1,8 @@
 """Every resolver of the admin API."""
 
-from app.graphql import features, packages, subscriptions, usage, users
+from app.graphql import features, packages, reservations, subscriptions, usage, users
 
-_TOPICS = (features, packages, users, subscriptions, usage)
+_TOPICS = (features, packages, users, subscriptions, usage, reservations)
 
 
 def register(schema_name: str) -> None:

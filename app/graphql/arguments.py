@@ -37,6 +37,11 @@ async def listed(read: Callable[[PageRequest], Page[V]], arguments: dict[str, An
     return page.data
 
 
+def given(arguments: dict[str, Any]) -> dict[str, Any]:
+    """What was given. The schema allows `delta: null`, which typed clients send for what they leave out: the default."""
+    return {name: value for name, value in arguments.items() if value is not None}
+
+
 def id_and_changes(arguments: dict[str, Any]) -> tuple[str, dict[str, Any]]:
     """The id of what should be updated, from the argument or from `input.id`, and the changes without it.
 

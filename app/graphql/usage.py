@@ -5,13 +5,23 @@ from typing import Any
 from app.contract.actors import Actor
 from app.contract.packages import Package
 from app.contract.shapes import build
-from app.contract.usage import CheckAccess, Entitlement, RecordedUsage, RecordUsage, ShowUsage
+from app.contract.usage import (
+    CheckAccess,
+    Entitlement,
+    RecordedUsage,
+    RecordedUsages,
+    RecordUsage,
+    RecordUsages,
+    ShowUsage,
+)
 from app.edge import coalesce
 from app.edge.threads import in_thread
+from app.errors import InvalidInputError
+from app.graphql.arguments import given
 from app.graphql.context import Context
 from app.graphql.engine import resolver
 from app.graphql.loaders import Loaders
-from app.services import entitlements
+from app.services import batches, entitlements, reverts
 
 Request = Context[Actor, Loaders]
 
@@ -19,16 +29,24 @@ Request = Context[Actor, Loaders]
 def register(schema_name: str) -> None:
     @resolver(schema_name, "Mutation.recordUsage")
     async def record(_parent: None, arguments: dict[str, Any], context: Request, _info: object) -> RecordedUsage:
-        return await coalesce.record_usage(context.actor, build(RecordUsage, _given(arguments["input"])))
+        return await coalesce.record_usage(context.actor, build(RecordUsage, given(arguments["input"])))
+
+    @resolver(schema_name, "Mutation.recordUsages")
+    async def record_many(_parent: None, arguments: dict[str, Any], context: Request, _info: object) -> RecordedUsages:
+        return await in_thread(batches.record_batch, context.actor, batch_of(arguments))
+
+    @resolver(schema_name, "Mutation.revertUsage")
+    async def revert(_parent: None, arguments: dict[str, Any], context: Request, _info: object) -> RecordedUsage:
+        return await in_thread(reverts.revert_usage, context.actor, arguments["eventId"])
 
     @resolver(schema_name, "Mutation.createUsageEvent")
     async def create_event(_parent: None, arguments: dict[str, Any], context: Request, _info: object) -> bool:
-        answer = await coalesce.record_usage(context.actor, build(RecordUsage, _given(arguments["input"])))
+        answer = await coalesce.record_usage(context.actor, build(RecordUsage, given(arguments["input"])))
         return answer.recorded
 
     @resolver(schema_name, "Query.canUseFeature")
     async def can_use(_parent: None, arguments: dict[str, Any], context: Request, _info: object) -> Entitlement:
-        return await coalesce.check_access(context.actor, build(CheckAccess, _given(arguments)))
+        return await coalesce.check_access(context.actor, build(CheckAccess, given(arguments)))
 
     @resolver(schema_name, "Query.showUsage")
     async def show(_parent: None, arguments: dict[str, Any], context: Request, _info: object) -> ShowUsage:
@@ -44,6 +62,14 @@ def register(schema_name: str) -> None:
         return await context.loaders.package(parent.package_id) if parent.package_id is not None else None
 
 
-def _given(arguments: dict[str, Any]) -> dict[str, Any]:
-    """What was given. The schema allows `delta: null`, which typed clients send for what they leave out: the default."""
-    return {name: value for name, value in arguments.items() if value is not None}
+def batch_of(arguments: dict[str, Any]) -> RecordUsages:
+    """The batch that the arguments ask for.
+
+    Raises:
+        InvalidInputError: an event breaks a rule; `field` is its path, under the name that the list has here.
+    """
+    asked = {"events": [given(event) for event in arguments["input"]]}
+    try:
+        return build(RecordUsages, asked | given({"allOrNothing": arguments.get("allOrNothing")}))
+    except InvalidInputError as refusal:
+        raise InvalidInputError(f"input{refusal.field.removeprefix('events')}", refusal.problem) from None

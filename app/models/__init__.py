@@ -2,9 +2,10 @@
 
 from app.models.features import Feature
 from app.models.packages import BillingTemplate, Package, PackageBase, PackageFeature
+from app.models.reservations import Reservation
 from app.models.subscriptions import Subscription
 from app.models.tenants import ApiKey, Tenant, UserTokenSecret
-from app.models.usage import Consumption, UsageEvent
+from app.models.usage import Consumption, IdempotencyKey, UsageEvent
 from app.models.users import User
 
 __all__ = [
@@ -12,9 +13,11 @@ __all__ = [
     "BillingTemplate",
     "Consumption",
     "Feature",
+    "IdempotencyKey",
     "Package",
     "PackageBase",
     "PackageFeature",
+    "Reservation",
     "Subscription",
     "Tenant",
     "UsageEvent",

@@ -1,8 +1,11 @@
 """The ledger of usage events. Whoever appends holds the lock of the counter that the event belongs to."""
 
+import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from datetime import datetime
+from operator import attrgetter
+from uuid import UUID
 
 from sqlmodel import Session
 
@@ -19,46 +22,80 @@ Key = tuple[int, str]
 
 @dataclass(slots=True)
 class Entry:
-    """A row of `usage_events`; see there. `id` is None until it is appended."""
+    """A row of `usage_events`; see there. `id` is 0 until it is appended."""
 
     tenant_id: int
     user_key: int
     feature_key: int
     at: datetime
+    recorded_at: datetime
     action: RecordUsageAction
     delta: int
     applied: int
     recorded: bool
-    reason: str | None
-    used_after: int | None
-    budget: int | None
-    overage_enabled: bool | None
-    idempotency_key: str | None
-    id: int | None = None
+    reason: str | None = None
+    period_start: datetime | None = None
+    period_end: datetime | None = None
+    used_after: int | None = None
+    held: int | None = None
+    budget: int | None = None
+    overage_enabled: bool | None = None
+    idempotency_key: str | None = None
+    reverts_id: int | None = None
+    reservation_id: int | None = None
+    id: int = 0
+
+    @property
+    def pair(self) -> Pair:
+        return self.tenant_id, self.user_key, self.feature_key
+
+    @property
+    def period(self) -> Period | None:
+        """The period that decided."""
+        return Period(self.period_start, self.period_end) if self.period_start and self.period_end else None
 
 
-_COLUMNS = (
-    "tenant_id, user_key, feature_key, at, action, delta, applied, recorded, reason, used_after, budget, "
-    "overage_enabled, idempotency_key"
-)
+_COLUMNS = tuple(field.name for field in fields(Entry) if field.name != "id")
+_values_of = attrgetter(*_COLUMNS)
+_TYPES = {
+    "tenant_id": "int",
+    "action": "text",
+    "reason": "text",
+    "idempotency_key": "text",
+    "recorded": "boolean",
+    "overage_enabled": "boolean",
+    "at": "timestamptz",
+    "recorded_at": "timestamptz",
+    "period_start": "timestamptz",
+    "period_end": "timestamptz",
+}
+
+_EVENT = ", ".join(f"e.{column}" for column in (*_COLUMNS, "id"))
 
 _WITH_KEYS = f"""
-SELECT {", ".join("e." + column for column in _COLUMNS.split(", "))}, e.id
-FROM unnest(%s::int[], %s::text[]) AS w(tenant_id, idempotency_key)
-JOIN usage_events e ON e.tenant_id = w.tenant_id AND e.idempotency_key = w.idempotency_key
+SELECT {_EVENT}
+FROM unnest(%s::int[], %s::uuid[]) AS w(tenant_id, digest)
+JOIN idempotency_keys k ON k.tenant_id = w.tenant_id AND k.digest = w.digest
+JOIN usage_events e ON e.tenant_id = k.tenant_id AND e.id = k.event_id AND e.at = k.event_at
 """
+
+_BY_ID = f"SELECT {_EVENT} FROM usage_events e WHERE e.tenant_id = %s AND e.id = %s"
+_REVERT_OF = f"SELECT {_EVENT} FROM usage_events e WHERE e.tenant_id = %s AND e.reverts_id = %s AND e.at = %s"
 
 # The ids are drawn in the order of the rows, so the order of ids is the order of events.
 _APPEND = f"""
-INSERT INTO usage_events ({_COLUMNS})
-SELECT {_COLUMNS}
-FROM unnest(
-  %s::int[], %s::bigint[], %s::bigint[], %s::timestamptz[], %s::text[], %s::bigint[], %s::bigint[], %s::boolean[],
-  %s::text[], %s::bigint[], %s::bigint[], %s::boolean[], %s::text[]
-) WITH ORDINALITY AS w({_COLUMNS}, n)
+INSERT INTO usage_events ({", ".join(_COLUMNS)})
+SELECT {", ".join(_COLUMNS)}
+FROM unnest({", ".join(f"%s::{_TYPES.get(column, 'bigint')}[]" for column in _COLUMNS)})
+  WITH ORDINALITY AS w({", ".join(_COLUMNS)}, n)
 ORDER BY n
-ON CONFLICT DO NOTHING
 RETURNING id
+"""
+
+_TAKE_KEYS = """
+INSERT INTO idempotency_keys (tenant_id, digest, event_id, event_at)
+SELECT * FROM unnest(%s::int[], %s::uuid[], %s::bigint[], %s::timestamptz[]) ORDER BY 1, 2
+ON CONFLICT DO NOTHING
 """
 
 # `domain.metering.replay` in SQL. The last SET is the base B; with S_k the sums of the ADDs after it, never going below
@@ -92,25 +129,50 @@ def entries_with_keys(session: Session, keys: Sequence[Key]) -> dict[Key, Entry]
     """The entries that used these keys before. At most one statement."""
     if not keys:
         return {}
-    parameters = ([tenant_id for tenant_id, _ in keys], [key for _, key in keys])
-    found = session.connection().exec_driver_sql(_WITH_KEYS, parameters)
-    entries = (_entry(*row) for row in found)
+    parameters = ([tenant_id for tenant_id, _ in keys], [digest_of(key) for _, key in keys])
+    entries = _entries(session, _WITH_KEYS, parameters)
     return {(entry.tenant_id, entry.idempotency_key or ""): entry for entry in entries}
 
 
-def append(session: Session, entries: Sequence[Entry]) -> bool:
-    """Append in this order and give each entry its id. One statement.
+def entry_by_id(session: Session, tenant_id: int, event_id: int) -> Entry | None:
+    """Looks into each month's index: nothing but the event itself tells which month it is in."""
+    return next(iter(_entries(session, _BY_ID, (tenant_id, event_id))), None)
 
-    Returns False when another transaction took one of the idempotency keys in the meantime (it is waited for, so that the
-    answer is final): then some are not appended, and the caller must roll back.
-    """
-    columns = [[getattr(entry, column) for entry in entries] for column in _COLUMNS.split(", ")]
+
+def revert_of(session: Session, entry: Entry) -> Entry | None:
+    """The entry that takes this one back, if there is one. Under the counter's lock the answer stays true."""
+    return next(iter(_entries(session, _REVERT_OF, (entry.tenant_id, entry.id, entry.at))), None)
+
+
+def append(session: Session, entries: Sequence[Entry]) -> None:
+    """Append in this order and give each entry its id. One statement."""
+    columns = [list(column) for column in zip(*map(_values_of, entries), strict=True)]
     ids = sorted(session.connection().exec_driver_sql(_APPEND, tuple(columns)).scalars())
-    if len(ids) != len(entries):
-        return False
     for entry, id_ in zip(entries, ids, strict=True):
         entry.id = id_
-    return True
+
+
+def take_keys(session: Session, entries: Sequence[Entry]) -> bool:
+    """Note which entries, appended before, answer repeats of their keys. At most one statement.
+
+    Returns False when another transaction took one of the keys in the meantime (it is waited for, so that the answer is final):
+    then the caller must roll back.
+    """
+    keyed = [(entry, entry.idempotency_key) for entry in entries if entry.idempotency_key is not None]
+    if not keyed:
+        return True
+    parameters = (
+        [entry.tenant_id for entry, _ in keyed],
+        [digest_of(key) for _, key in keyed],
+        [entry.id for entry, _ in keyed],
+        [entry.at for entry, _ in keyed],
+    )
+    return session.connection().exec_driver_sql(_TAKE_KEYS, parameters).rowcount == len(keyed)
+
+
+def digest_of(key: str) -> UUID:
+    """What is kept of an idempotency key: 16 bytes whatever its length, which no two keys share but by attack on SHA-256."""
+    return UUID(bytes=hashlib.sha256(key.encode()).digest()[:16])
 
 
 def replayed_totals(session: Session, windows: Sequence[Window]) -> list[int]:
@@ -141,23 +203,8 @@ def current_totals(session: Session, windows: Sequence[Window], counters: Sequen
     return [total or 0 for total in totals]
 
 
-def _entry(
-    tenant_id: int,
-    user_key: int,
-    feature_key: int,
-    at: datetime,
-    action: str,
-    delta: int,
-    applied: int,
-    recorded: bool,
-    reason: str | None,
-    used_after: int | None,
-    budget: int | None,
-    overage_enabled: bool | None,
-    idempotency_key: str | None,
-    id_: int,
-) -> Entry:
-    return Entry(
-        tenant_id, user_key, feature_key, at, RecordUsageAction(action), delta, applied, recorded, reason, used_after,
-        budget, overage_enabled, idempotency_key, id_,
-    )  # fmt: skip
+def _entries(session: Session, statement: str, parameters: tuple[object, ...]) -> list[Entry]:
+    entries = [Entry(*row) for row in session.connection().exec_driver_sql(statement, parameters)]
+    for entry in entries:
+        entry.action = RecordUsageAction(entry.action)
+    return entries

@@ -21,18 +21,22 @@ Pair = tuple[int, int, int]
 
 @dataclass(slots=True)
 class Counter:
-    """A row of `consumptions`: the ledger's total in [period_start, period_end). No period: nothing was counted yet."""
+    """A row of `consumptions`: the ledger's total in `period`. None: nothing was counted yet.
 
-    period_start: datetime | None
-    period_end: datetime | None
+    Only until `held_until` can reservations hold anything of the pair's.
+    """
+
+    period: Period | None
     used: int
+    held_until: datetime | None
 
     def total_in(self, period: Period) -> int | None:
         """The total if the counter stands for this very period; else None, and the ledger has to say."""
-        return self.used if (self.period_start, self.period_end) == (period.start, period.end) else None
+        return self.used if self.period == period else None
 
-    def move_to(self, period: Period, used: int) -> None:
-        self.period_start, self.period_end, self.used = period.start, period.end, used
+    def may_hold(self, now: datetime) -> bool:
+        """Whether there may be open reservations; if not, nobody has to look for any."""
+        return self.held_until is not None and self.held_until > now
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +65,7 @@ _ASKED = """
 """
 
 _STANDINGS = f"""
-SELECT a.n, a.tenant_id, a.user_key, a.feature_key, a.type, c.used, c.period_start, c.period_end
+SELECT a.n, a.tenant_id, a.user_key, a.feature_key, a.type, c.used, c.period_start, c.period_end, c.held_until
 FROM ({_ASKED}) a
 LEFT JOIN consumptions c
   ON c.tenant_id = a.tenant_id AND c.user_key = a.user_key AND c.feature_key = a.feature_key
@@ -70,13 +74,21 @@ LEFT JOIN consumptions c
 # The inner ORDER BY is the order in which the LATERAL visits the rows, hence the order of the locks: by key, in every process,
 # so that two batches wait for each other and never in a circle.
 _LOCKED_STANDINGS = f"""
-SELECT a.n, a.tenant_id, a.user_key, a.feature_key, a.type, c.used, c.period_start, c.period_end
+SELECT a.n, a.tenant_id, a.user_key, a.feature_key, a.type, c.used, c.period_start, c.period_end, c.held_until
 FROM ({_ASKED} ORDER BY w.tenant_id, u.key, f.key) a
 LEFT JOIN LATERAL (
-  SELECT used, period_start, period_end FROM consumptions
+  SELECT used, period_start, period_end, held_until FROM consumptions
   WHERE tenant_id = a.tenant_id AND user_key = a.user_key AND feature_key = a.feature_key
   FOR NO KEY UPDATE
 ) c ON true
+"""
+
+_LOCKED_COUNTER = """
+SELECT f.type, c.used, c.period_start, c.period_end, c.held_until
+FROM consumptions c
+JOIN features f ON f.tenant_id = c.tenant_id AND f.key = c.feature_key
+WHERE c.tenant_id = %s AND c.user_key = %s AND c.feature_key = %s
+FOR NO KEY UPDATE OF c
 """
 
 _MAKE_COUNTERS = """
@@ -89,9 +101,9 @@ ON CONFLICT DO NOTHING
 
 _MOVE_COUNTERS = """
 UPDATE consumptions c
-SET period_start = w.period_start, period_end = w.period_end, used = w.used
-FROM unnest(%s::int[], %s::bigint[], %s::bigint[], %s::timestamptz[], %s::timestamptz[], %s::bigint[])
-  AS w(tenant_id, user_key, feature_key, period_start, period_end, used)
+SET period_start = w.period_start, period_end = w.period_end, used = w.used, held_until = w.held_until
+FROM unnest(%s::int[], %s::bigint[], %s::bigint[], %s::timestamptz[], %s::timestamptz[], %s::bigint[], %s::timestamptz[])
+  AS w(tenant_id, user_key, feature_key, period_start, period_end, used, held_until)
 WHERE c.tenant_id = w.tenant_id AND c.user_key = w.user_key AND c.feature_key = w.feature_key
 """
 
@@ -110,6 +122,13 @@ def locked_standings(session: Session, asked: Sequence[Asked]) -> list[Standing]
     return _read(session, _LOCKED_STANDINGS, asked)
 
 
+def locked_standing(session: Session, pair: Pair) -> Standing:
+    """As `locked_standings`, for one pair that is known to have a counter."""
+    tenant_id, user_key, feature_key = pair
+    type_, *counter = session.connection().exec_driver_sql(_LOCKED_COUNTER, pair).one()
+    return Standing(tenant_id, user_key, feature_key, FeatureType(type_), _counter(*counter))
+
+
 def make_counters(session: Session, pairs: Iterable[Pair]) -> None:
     """A counter for each pair that has none. In a transaction of its own: beside other locks it could wait in a circle."""
     tenant_ids, user_keys, feature_keys = _columns(sorted(set(pairs)))
@@ -125,9 +144,10 @@ def move_counters(session: Session, counters: dict[Pair, Counter]) -> None:
             tenant_ids,
             user_keys,
             feature_keys,
-            [counter.period_start for counter in counters.values()],
-            [counter.period_end for counter in counters.values()],
+            [counter.period.start if counter.period else None for counter in counters.values()],
+            [counter.period.end if counter.period else None for counter in counters.values()],
             [counter.used for counter in counters.values()],
+            [counter.held_until for counter in counters.values()],
         ),
     )
 
@@ -135,11 +155,18 @@ def move_counters(session: Session, counters: dict[Pair, Counter]) -> None:
 def _read(session: Session, statement: str, asked: Sequence[Asked]) -> list[Standing]:
     rows = session.connection().exec_driver_sql(statement, _columns(asked)).all()
     found: list[Standing | None] = [None] * len(asked)
-    for n, tenant_id, user_key, feature_key, feature_type, used, period_start, period_end in rows:
-        counter = None if used is None else Counter(period_start, period_end, used)
+    for n, tenant_id, user_key, feature_key, feature_type, used, *rest in rows:
+        counter = None if used is None else _counter(used, *rest)
         known_type = None if feature_type is None else FeatureType(feature_type)
         found[n - 1] = Standing(tenant_id, user_key, feature_key, known_type, counter)
     return [standing for standing in found if standing is not None]
+
+
+def _counter(
+    used: int, period_start: datetime | None, period_end: datetime | None, held_until: datetime | None
+) -> Counter:
+    period = Period(period_start, period_end) if period_start and period_end else None
+    return Counter(period, used, held_until)
 
 
 def _columns(rows: Sequence[tuple[int, object, object]]) -> tuple[list[int], list[object], list[object]]:

@@ -1,6 +1,5 @@
 """Subscriptions, and which of them decide about a feature."""
 
-from collections import defaultdict
 from collections.abc import Collection, Sequence
 from datetime import datetime
 
@@ -9,10 +8,13 @@ from sqlmodel import Session, and_, col, or_, select
 
 from app.domain.entitlements import Candidate
 from app.domain.periods import ResetPeriod
-from app.domain.subscribing import LIVE_STATUSES
+from app.domain.subscribing import LIVE_STATUSES, SubscriptionStatus
 from app.models import Package, PackageFeature, Subscription, User
 from app.queries.pages import page_after
 from app.queries.standings import Pair
+
+Moment = tuple[Pair, datetime]
+"""Of whom and what it is asked, and for when."""
 
 _HAS_PACKAGE = and_(
     col(Package.tenant_id) == col(Subscription.tenant_id), col(Package.key) == col(Subscription.package_key)
@@ -66,27 +68,33 @@ def reset_periods_of(session: Session, tenant_id: int, package_key: int) -> set[
     return {ResetPeriod(period) for period in found if period is not None}
 
 
-# `_goes_on` and "has begun" again, set-wise and on the driver's connection: it is on every request's path.
+# `_goes_on` and "has begun" again, set-wise and on the driver's connection: it is on every request's path. Of a moment that is
+# past, a subscription that has been cancelled since then decides too.
 _CANDIDATES = """
-SELECT w.tenant_id, w.user_key, w.feature_key, s.id, p.id, s.started_at, pf.usage_limit, pf.reset_period, pf.overage_enabled
-FROM unnest(%s::int[], %s::bigint[], %s::bigint[]) AS w(tenant_id, user_key, feature_key)
+SELECT w.n, s.id, p.id, s.started_at, pf.usage_limit, pf.reset_period, pf.overage_enabled
+FROM unnest(%s::int[], %s::bigint[], %s::bigint[], %s::timestamptz[]) WITH ORDINALITY
+  AS w(tenant_id, user_key, feature_key, at, n)
 JOIN subscriptions s ON s.tenant_id = w.tenant_id AND s.user_key = w.user_key
 JOIN package_features pf
   ON pf.tenant_id = s.tenant_id AND pf.package_key = s.package_key AND pf.feature_key = w.feature_key
 JOIN packages p ON p.tenant_id = s.tenant_id AND p.key = s.package_key
-WHERE s.status = ANY(%s) AND s.started_at <= %s AND (s.ends_at IS NULL OR s.ends_at > %s)
+WHERE s.started_at <= w.at AND (s.ends_at IS NULL OR s.ends_at > w.at)
+  AND (s.status = ANY(%s) OR (w.at < %s AND s.status = %s AND s.ends_at IS NOT NULL))
 """
 
 
-def candidates(session: Session, pairs: Collection[Pair], now: datetime) -> dict[Pair, list[Candidate]]:
-    """For each pair: the live subscriptions whose package holds the feature. At most one statement."""
-    by_pair: dict[Pair, list[Candidate]] = defaultdict(list)
-    if not pairs:
-        return by_pair
-    asked = [list(column) for column in zip(*pairs, strict=True)]
-    found = session.connection().exec_driver_sql(_CANDIDATES, (*asked, list(LIVE_STATUSES), now, now))
-    for tenant_id, user_key, feature_key, id_, package_id, started_at, limit, reset_period, overage_enabled in found:
-        by_pair[tenant_id, user_key, feature_key].append(
+def candidates(session: Session, moments: Collection[Moment], now: datetime) -> dict[Moment, list[Candidate]]:
+    """For each pair and moment: the subscriptions live then whose package holds the feature. At most one statement."""
+    asked = list(moments)
+    by_moment: dict[Moment, list[Candidate]] = {moment: [] for moment in asked}
+    if not asked:
+        return by_moment
+    pairs = [list(column) for column in zip(*(pair for pair, _ in asked), strict=True)]
+    ended = SubscriptionStatus.CANCELLED
+    parameters = (*pairs, [at for _, at in asked], list(LIVE_STATUSES), now, ended)
+    found = session.connection().exec_driver_sql(_CANDIDATES, parameters)
+    for n, id_, package_id, started_at, limit, reset_period, overage_enabled in found:
+        by_moment[asked[n - 1]].append(
             Candidate(
                 subscription_id=id_,
                 package_id=package_id,
@@ -97,7 +105,7 @@ def candidates(session: Session, pairs: Collection[Pair], now: datetime) -> dict
                 overage_enabled=overage_enabled,
             )
         )
-    return by_pair
+    return by_moment
 
 
 def _goes_on(now: datetime) -> ColumnElement[bool]:

@@ -26,6 +26,8 @@ _TWINS: Final[Mapping[str, str]] = {
     "ChangeSubscription": "Mutation.changeSubscription",
     "Subscription": "PackageSubscription",
     "RecordUsage": "CreateUsageEventInput",
+    "ReserveUsage": "Mutation.reserveUsage",
+    "CommitReservation": "Mutation.commitReservation",
     "ShowUsage": "ShowUsageData",
 }
 _REST_ALONE: Final[Mapping[str, str]] = {
@@ -36,6 +38,9 @@ _REST_ALONE: Final[Mapping[str, str]] = {
     "Subscribed": "What one call made.",
     "Subscribed.data": "In the order of `packageIds`.",
     "Entitlement.packageId": "The id of the package that decides.",
+    "RecordUsages": "Many events in one call.",
+    "RecordUsages.events": "What was used, in order; at most 1,000.",
+    "RecordUsages.allOrNothing": "Record none of them unless all can be recorded.",
     "Problem": "Why a call did not work (RFC 9457).",
     "Problem.type": "Where this kind of problem is explained.",
     "Problem.title": "The kind of problem, always in the same words.",

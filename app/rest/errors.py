@@ -47,6 +47,8 @@ KINDS: Final[Mapping[type[MeterlineError], Kind]] = {
     errors.PackageNotFoundError: Kind(404, "Package not found", "You have no package with this id."),
     errors.UserNotFoundError: Kind(404, "User not found", "You have no user with this id."),
     errors.SubscriptionNotFoundError: Kind(404, "Subscription not found", "You have no subscription with this id."),
+    errors.UsageEventNotFoundError: Kind(404, "Usage event not found", "You have no usage event with this id."),
+    errors.ReservationNotFoundError: Kind(404, "Reservation not found", "You have no reservation with this id."),
     errors.AlreadyExistsError: Kind(409, "Already exists", "The id is taken."),
     errors.InUseError: Kind(409, "In use", "Something else still needs what should be deleted or changed."),
     errors.PackageStatusError: Kind(409, "Wrong package status", "A package is not in the status that the call needs."),
@@ -55,6 +57,10 @@ KINDS: Final[Mapping[type[MeterlineError], Kind]] = {
     ),
     errors.IdempotencyConflictError: Kind(
         409, "Idempotency key used before", "The same idempotency key was used for another content. Nothing was done."
+    ),
+    errors.RevertError: Kind(409, "Nothing to revert", "The event was refused, or is itself a taking back."),
+    errors.ReservationError: Kind(
+        409, "Reservation not open", "It was settled or released before, or its time was up."
     ),
     errors.AuthenticationError: Kind(401, "Unauthenticated", "The secret key is missing, wrong, or of the wrong kind."),
     errors.OverloadedError: Kind(

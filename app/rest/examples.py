@@ -7,15 +7,27 @@ example that no longer fits its type does not even start; a test holds the reque
 from dataclasses import dataclass
 from typing import Any, Final
 
+from msgspec.structs import replace
+
 from app.contract.features import Feature
 from app.contract.packages import Package, PackageFeature, PackagePrice
+from app.contract.reservations import Reservation, ReservedUsage
 from app.contract.shapes import Page, View
 from app.contract.subscriptions import Subscription
-from app.contract.usage import Consumption, ConsumptionInPeriod, Entitlement, RecordedUsage, ShowUsage
+from app.contract.usage import (
+    Consumption,
+    ConsumptionInPeriod,
+    Entitlement,
+    RecordedUsage,
+    RecordedUsages,
+    ShowUsage,
+    UsageResult,
+)
 from app.contract.users import GeneratedUserToken, User
 from app.domain.entitlements import ALLOWED_CONSUMABLE, FeatureType
 from app.domain.metering import LIMIT_WOULD_BE_EXCEEDED
 from app.domain.periods import ResetPeriod
+from app.domain.reservations import ReservationStatus
 from app.domain.subscribing import PackageStatus, SubscriptionStatus
 from app.rest.subscriptions import Subscribed
 
@@ -111,9 +123,20 @@ ADAS_PRO_ENDING = Subscription(
     metadata={},
     package=PRO,
 )
-USED = Consumption(used=250, budget=1000, overage_enabled=False)
-USED_UP = Consumption(used=1000, budget=1000, overage_enabled=False)
+USED = Consumption(used=250, budget=1000, overage_enabled=False, reserved=0)
+USED_UP = Consumption(used=1000, budget=1000, overage_enabled=False, reserved=0)
 EVENT_ID = "70211"
+HOLD = Reservation(
+    id="3107",
+    user_id="ada",
+    feature_id="api-calls",
+    amount=75,
+    status=ReservationStatus.HELD,
+    created_at="2026-04-07T14:02:11.480Z",
+    expires_at="2026-04-07T14:04:11.480Z",
+    event_id=None,
+)
+HOLD_RELEASED = replace(HOLD, status=ReservationStatus.RELEASED)
 TOKEN = "eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9.eyJ1c2VySWQiOiJhZGEifQ.c2ln"  # noqa: S105 — signs nothing
 TERMS = {"id": "api-calls", "entitlement": {"limit": 1000, "resetPeriod": "MONTH", "overageEnabled": False}}
 
@@ -183,6 +206,34 @@ EXAMPLES: Final[dict[str, Examples]] = {
             "Set the total": {"userId": "ada", "featureId": "api-calls", "delta": 250, "action": "SET"},
         },
     ),
+    "recordUsages": _of(
+        RecordedUsages(
+            recorded=True,
+            first_refused=None,
+            results=[
+                UsageResult(
+                    recorded=True, reason=None, event_id=EVENT_ID, duplicate=False, consumption=USED, error=None
+                )
+            ],
+        ),
+        {"events": [{"userId": "ada", "featureId": "api-calls", "delta": 5}], "allOrNothing": True},
+    ),
+    "revertUsage": _of(RecordedUsage(recorded=True, reason=None, event_id=EVENT_ID, duplicate=False, consumption=USED)),
+    "reserveUsage": _of(
+        ReservedUsage(
+            reserved=True,
+            reason=None,
+            duplicate=False,
+            reservation=HOLD,
+            consumption=Consumption(used=250, budget=1000, overage_enabled=False, reserved=75),
+        ),
+        {"userId": "ada", "featureId": "api-calls", "delta": 75, "ttlSeconds": 120},
+    ),
+    "reservation": _of(HOLD),
+    "commitReservation": _of(
+        RecordedUsage(recorded=True, reason=None, event_id=EVENT_ID, duplicate=False, consumption=USED), {"delta": 60}
+    ),
+    "releaseReservation": _of(HOLD_RELEASED),
     "canUseFeature": _of(
         Entitlement(
             access=True,

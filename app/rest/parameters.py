@@ -15,6 +15,8 @@ KEY_HEADER = "Idempotency-Key"
 FeatureId = Annotated[str, PathParameter(name="featureId", description="The feature's id, percent-encoded.")]
 PackageId = Annotated[str, PathParameter(name="packageId", description="The package's id, percent-encoded.")]
 UserId = Annotated[str, PathParameter(name="userId", description="The user's id, percent-encoded.")]
+EventId = Annotated[str, PathParameter(name="eventId", description="The usage event's id.")]
+ReservationId = Annotated[str, PathParameter(name="reservationId", description="The reservation's id.")]
 SubscriptionId = Annotated[str, PathParameter(name="subscriptionId", description="The subscription's id.")]
 
 

@@ -12,6 +12,7 @@ from app.rest.features import Features
 from app.rest.packages import Packages
 from app.rest.parameters import page_request, refuse_unknown_parameters
 from app.rest.paths import PREFIX, DecodedPathParameters
+from app.rest.reservations import Reservations
 from app.rest.subscriptions import Subscriptions
 from app.rest.usage import Access, Usage
 from app.rest.users import Users
@@ -22,7 +23,7 @@ def rest_router() -> Router:
     """A new router each time, because the framework ties a router to the one app that it is given to."""
     return Router(
         path=PREFIX,
-        route_handlers=[Features, Packages, Users, Subscriptions, Usage, Access],
+        route_handlers=[Features, Packages, Users, Subscriptions, Usage, Access, Reservations],
         # Who calls is asked first: a stranger learns nothing about paths, parameters or bodies.
         middleware=[AdminAuthentication, DecodedPathParameters()],
         guards=[refuse_unknown_parameters],

@@ -14,11 +14,13 @@ from app.db import transaction
 from app.domain import entitlements
 from app.domain.entitlements import Candidate, FeatureType, counted_period, decide_access, winner
 from app.domain.periods import Period, past_periods
-from app.domain.values import INT32_MAX, check_id
+from app.domain.values import check_id
 from app.errors import FeatureNotFoundError, MeterlineError, UserNotFoundError
 from app.queries.ledger import current_totals, replayed_totals
+from app.queries.reservations import held_amounts
 from app.queries.standings import Asked, Counter, Pair, Standing, standings
-from app.queries.subscriptions import candidates
+from app.queries.subscriptions import Moment, candidates
+from app.services.consumption_views import consumption_view
 
 PAST_PERIODS_MAX = 366
 """How far `show_usage` looks back: a year of days."""
@@ -55,14 +57,15 @@ def check_many(questions: Sequence[Question]) -> list[Entitlement | MeterlineErr
 
     A fixed number of statements. They see everything that was acknowledged before, by whichever process.
     """
-    with transaction() as session:
+    with transaction(metering=True) as session:
         asked = [(actor.tenant_id, command.user_id, command.feature_id) for actor, command in questions]
-        positions = _positions(session, asked)
-        totals = iter(_totals(session, positions))
+        now = clock.now()
+        positions = _positions(session, asked, now)
+        amounts = iter(_amounts(session, positions, now))
     return [
         position
         if isinstance(position, MeterlineError)
-        else _entitlement(position, used=next(totals) if position.period else 0, delta=command.delta)
+        else _entitlement(position, *(next(amounts) if position.period else (0, 0)), delta=command.delta)
         for position, (_, command) in zip(positions, questions, strict=True)
     ]
 
@@ -77,55 +80,59 @@ def show_usage(actor: Actor, user_id: str, feature_id: str) -> ShowUsage:
     check_id("userId", user_id)
     check_id("featureId", feature_id)
     with transaction() as session:
-        position = _positions(session, [(actor.tenant_id, user_id, feature_id)])[0]
+        now = clock.now()
+        position = _positions(session, [(actor.tenant_id, user_id, feature_id)], now)[0]
         if isinstance(position, MeterlineError):
             raise position
         if position.decider is None or position.period is None:
             return ShowUsage(current=None, past=[])
         decider, current = position.decider, position.period
         past = list(islice(past_periods(decider.anchor, decider.reset_period, current.start), PAST_PERIODS_MAX))
-        (used_now,) = _totals(session, [position])
+        ((used_now, held_now),) = _amounts(session, [position], now)
         used_then = replayed_totals(session, [(position.pair, period) for period in past])
     return ShowUsage(
-        current=_in_period(decider, current, used_now),
-        past=[_in_period(decider, period, used) for period, used in zip(past, used_then, strict=True)],
+        current=_in_period(decider, current, used_now, held_now),
+        past=[_in_period(decider, period, used, 0) for period, used in zip(past, used_then, strict=True)],
     )
 
 
-def _positions(session: Session, asked: Sequence[Asked]) -> list[_Position | UserNotFoundError | FeatureNotFoundError]:
+def _positions(
+    session: Session, asked: Sequence[Asked], now: datetime
+) -> list[_Position | UserNotFoundError | FeatureNotFoundError]:
     """In the order asked. Two statements, however many."""
     found = standings(session, asked)
-    now = clock.now()
-    held = candidates(session, {standing.pair for standing in found if standing.pair}, now)
+    held = candidates(session, {(standing.pair, now) for standing in found if standing.pair}, now)
     return [_position(standing, held, now) for standing in found]
 
 
 def _position(
-    standing: Standing, held: Mapping[Pair, Iterable[Candidate]], now: datetime
+    standing: Standing, held: Mapping[Moment, Iterable[Candidate]], now: datetime
 ) -> _Position | UserNotFoundError | FeatureNotFoundError:
     if standing.user_key is None:
         return UserNotFoundError()
     if standing.pair is None or standing.feature_type is None:
         return FeatureNotFoundError()
-    decider = winner(held.get(standing.pair, ()))
+    decider = winner(held.get((standing.pair, now), ()))
     period = counted_period(standing.feature_type, decider, now)
     return _Position(standing.pair, standing.feature_type, standing.counter, decider, period)
 
 
-def _totals(session: Session, positions: Iterable[_Position | MeterlineError]) -> list[int]:
-    """What is used, for those positions where something is counted, in order."""
+def _amounts(session: Session, positions: Iterable[_Position | MeterlineError], now: datetime) -> list[tuple[int, int]]:
+    """What is used and what is held, for those positions where something is counted, in order. Two statements at most."""
     counted = [
         (position.pair, position.period, position.counter)
         for position in positions
         if isinstance(position, _Position) and position.period is not None
     ]
-    return current_totals(
-        session, [(pair, period) for pair, period, _ in counted], [counter for *_, counter in counted]
-    )
+    windows = [(pair, period) for pair, period, _ in counted]
+    used = current_totals(session, windows, [counter for *_, counter in counted])
+    watched = [n for n, (*_, counter) in enumerate(counted) if counter and counter.may_hold(now)]
+    held = dict(zip(watched, held_amounts(session, [windows[n] for n in watched], now), strict=True))
+    return [(total, held.get(n, 0)) for n, total in enumerate(used)]
 
 
-def _entitlement(position: _Position, *, used: int, delta: int) -> Entitlement:
-    answer = decide_access(position.feature_type, position.decider, used=used, delta=delta)
+def _entitlement(position: _Position, used: int, held: int, *, delta: int) -> Entitlement:
+    answer = decide_access(position.feature_type, position.decider, used=used, held=held, delta=delta)
     period = position.period
     return Entitlement(
         access=answer.access,
@@ -137,15 +144,18 @@ def _entitlement(position: _Position, *, used: int, delta: int) -> Entitlement:
     )
 
 
-def _in_period(decider: Candidate, period: Period, used: int) -> ConsumptionInPeriod:
+def _in_period(decider: Candidate, period: Period, used: int, held: int) -> ConsumptionInPeriod:
     return ConsumptionInPeriod(
         period_start=clock.to_wire(period.start),
         period_end=clock.to_wire(period.end),
-        consumption=_shown(decider.consumption(used)),
+        consumption=_shown(decider.consumption(used, held)),
     )
 
 
 def _shown(consumption: entitlements.Consumption) -> Consumption:
-    # A change to a longer period can sum up more than an Int carries; the decision itself was made with the true number.
-    used = min(consumption.used, INT32_MAX)
-    return Consumption(used=used, budget=consumption.budget, overage_enabled=consumption.overage_enabled)
+    return consumption_view(
+        consumption.used,
+        budget=consumption.budget,
+        overage_enabled=consumption.overage_enabled,
+        reserved=consumption.reserved,
+    )

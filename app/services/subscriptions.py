@@ -25,8 +25,7 @@ from app.queries import users as user_queries
 from app.services.changes import stored_metadata
 from app.services.package_views import views_of as package_views
 from app.services.paging import key_after
-
-_ID_MAX_DIGITS = 18  # more would not fit the column
+from app.services.row_ids import number_of
 
 
 def subscribe(actor: Actor, command: Subscribe) -> list[Subscription]:
@@ -166,7 +165,7 @@ def _kept_packages(session: Session, actor: Actor, package_ids: Sequence[str]) -
 
 
 def _found(session: Session, actor: Actor, subscription_id: str) -> models.Subscription:
-    number = _number(subscription_id)
+    number = number_of(subscription_id)
     row = None if number is None else queries.subscription_by_id(session, actor.tenant_id, number)
     if row is None:
         raise SubscriptionNotFoundError
@@ -227,14 +226,7 @@ def _is_over(row: models.Subscription, now: datetime) -> bool:
     return row.ends_at is not None and row.ends_at <= now
 
 
-def _number(subscription_id: str) -> int | None:
-    """The id as a number; None for what no subscription of ours could be called."""
-    is_number = subscription_id.isascii() and subscription_id.isdigit() and len(subscription_id) <= _ID_MAX_DIGITS
-    # "007" is not how the id was given out, so it is nobody's.
-    return int(subscription_id) if is_number and str(int(subscription_id)) == subscription_id else None
-
-
 def _key_of(session: Session, actor: Actor, subscription_id: str) -> int | None:
-    number = _number(subscription_id)
+    number = number_of(subscription_id)
     row = None if number is None else queries.subscription_by_id(session, actor.tenant_id, number)
     return row.id if row else None

@@ -1,58 +1,49 @@
 """Recording usage: decisions, counters, ledger entries and idempotency records are one commit."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from datetime import datetime
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 
-from sqlalchemy.exc import IntegrityError
 from sqlmodel import Session
 
 from app import clock
 from app.contract.actors import Actor
-from app.contract.usage import Consumption, RecordedUsage, RecordUsage
-from app.db import transaction
-from app.domain.entitlements import Candidate, FeatureType, counted_period, winner
+from app.contract.usage import RecordedUsage, RecordUsage
 from app.domain.metering import decide
-from app.domain.periods import Period
-from app.domain.values import INT32_MAX
 from app.errors import (
     FeatureNotFoundError,
     IdempotencyConflictError,
+    InvalidInputError,
     MeterlineError,
-    OverloadedError,
     UserNotFoundError,
 )
 from app.queries import ledger
-from app.queries import standings as queries
 from app.queries.ledger import Entry, Key
-from app.queries.standings import Counter, Pair, Standing
-from app.queries.subscriptions import candidates
+from app.queries.standings import Pair, Standing, locked_standings
+from app.services.consumption_views import consumption_view
+from app.services.meters import Meters, open_meters, run_metering, write
+from app.settings import settings
 
 Call = tuple[Actor, RecordUsage]
 
-_TRIES = 4
+Decided = tuple[Entry, bool] | MeterlineError
+"""The entry and whether it was there before; or what is wrong with the call."""
 
-
-class _CountersMissingError(Exception):
-    """Pairs that have no counter yet, so nothing to lock."""
-
-    def __init__(self, pairs: Sequence[Pair]) -> None:
-        self.pairs = pairs
-
-
-class _KeyTakenError(Exception):
-    """Another transaction recorded one of the idempotency keys while we were at work."""
+AHEAD_MAX = timedelta(minutes=5)
+"""How far a timestamp may be ahead of our clock: as far as clocks go wrong."""
 
 
 def record_usage(actor: Actor, command: RecordUsage) -> RecordedUsage:
     """Count usage exactly once. A refusal is an answer (`recorded` false with a reason), and is kept in the ledger too.
 
-    A repeated idempotency key changes nothing and returns the first answer with `duplicate` true.
+    It counts in the period that holds `command.timestamp` (now, if absent), by the subscriptions of that moment, and the limit
+    of that period applies. A repeated idempotency key changes nothing and returns the first answer with `duplicate` true.
 
     Raises:
         UserNotFoundError, FeatureNotFoundError: an id that this tenant does not have.
-        IdempotencyConflictError: the key was used before, for another user, feature, delta or action.
-        OverloadedError: the key went on being taken by others; nothing was recorded.
+        InvalidInputError: the timestamp is more than 5 minutes ahead, or older than what the ledger keeps.
+        IdempotencyConflictError: the key was used before, for another user, feature, delta, action or timestamp.
+        OverloadedError: nothing was recorded, or (`nothing_done` false) nobody knows.
     """
     (answer,) = record_many([(actor, command)])
     if isinstance(answer, MeterlineError):
@@ -68,99 +59,65 @@ def record_many(calls: Sequence[Call]) -> list[RecordedUsage | MeterlineError]:
     for each other and never in a circle.
 
     Raises:
-        OverloadedError: for all of them; nothing was recorded.
+        OverloadedError: for all of them.
     """
-    for _ in range(_TRIES):
-        try:
-            with transaction() as session:
-                return _record(session, calls)
-        except _CountersMissingError as missing:
-            _make_counters(missing.pairs)
-        except _KeyTakenError:
-            # The other transaction has committed by now, so the next try finds its entry.
-            continue
-    raise OverloadedError("An idempotency key is being used by other calls at this moment. Try again.")
+    decided = run_metering(lambda session: _record(session, calls))
+    return [one if isinstance(one, MeterlineError) else recorded_view(*one) for one in decided]
 
 
-def _make_counters(pairs: Sequence[Pair]) -> None:
-    try:
-        with transaction() as session:
-            queries.make_counters(session, pairs)
-    except IntegrityError:
-        # A feature was deleted after it had been looked up; the next look finds it unknown.
-        return
+def _record(session: Session, calls: Sequence[Call]) -> list[Decided]:
+    batch = decide_in_order(session, calls)
+    write(session, batch.meters.by_pair.values(), batch.new)
+    return batch.decided
 
 
 @dataclass(slots=True)
-class _Meter:
-    """One user and feature within a batch: who decides, and the running total that each call finds and leaves."""
+class Batch:
+    """The decisions of one transaction, one for each call. Nothing is written yet; `new` is what would be appended."""
 
-    pair: Pair
-    feature_type: FeatureType
-    counter: Counter
-    decider: Candidate | None
-    period: Period | None
-    used: int = 0
-
-    def decided(self, actor: Actor, command: RecordUsage, now: datetime) -> Entry:
-        """What the call does, as the entry that the ledger will hold."""
-        decision = decide(
-            self.feature_type,
-            self.decider,
-            used=self.used,
-            action=command.action,
-            delta=command.delta,
-            enforcement=actor.enforcement,
-        )
-        if decision.recorded and self.period is not None:
-            self.used = decision.used
-            self.counter.move_to(self.period, decision.used)
-        # When nothing is counted there is no consumption to tell.
-        terms = self.decider if self.period else None
-        tenant_id, user_key, feature_key = self.pair
-        return Entry(
-            tenant_id=tenant_id,
-            user_key=user_key,
-            feature_key=feature_key,
-            at=now,
-            action=command.action,
-            delta=command.delta,
-            applied=decision.applied,
-            recorded=decision.recorded,
-            reason=decision.reason,
-            used_after=decision.used if terms else None,
-            budget=terms.limit if terms else None,
-            overage_enabled=terms.overage_enabled if terms else None,
-            idempotency_key=command.idempotency_key,
-        )
+    meters: Meters
+    now: datetime
+    by_key: dict[Key, Entry]
+    decided: list[Decided] = field(default_factory=list)
+    new: list[Entry] = field(default_factory=list)
 
 
-def _record(session: Session, calls: Sequence[Call]) -> list[RecordedUsage | MeterlineError]:
+def decide_in_order(session: Session, calls: Sequence[Call]) -> Batch:
+    """Lock what the calls are about, read what decides, and decide each call after those before it.
+
+    Raises:
+        CountersMissingError: for `run_metering`.
+    """
     asked = [(actor.tenant_id, command.user_id, command.feature_id) for actor, command in calls]
     distinct = list(dict.fromkeys(asked))
     # The locks first: all that decides is read after them, so two batches at once decide one after the other.
-    found = dict(zip(distinct, queries.locked_standings(session, distinct), strict=True))
+    found = dict(zip(distinct, locked_standings(session, distinct), strict=True))
     standings = [found[one] for one in asked]
     by_key = ledger.entries_with_keys(session, [key for call in calls if (key := _key(call)) is not None])
     now = clock.now()
-    meters = _meters(session, _to_be_decided(calls, standings, by_key), now)
-    new: list[Entry] = []
-    decided: list[tuple[Entry, bool] | MeterlineError] = []
-    for call, standing in zip(calls, standings, strict=True):
-        key, pair = _key(call), standing.pair
-        first = by_key.get(key) if key else None
-        if pair is None:
-            decided.append(UserNotFoundError() if standing.user_key is None else FeatureNotFoundError())
-        elif first is not None:
-            decided.append((first, True) if _asks_the_same(first, pair, call[1]) else _key_used_before())
-        else:
-            entry = meters[pair].decided(*call, now)
-            new.append(entry)
-            decided.append((entry, False))
-            if key is not None:
-                by_key[key] = entry  # a repeat later in this very batch finds it too
-    _write(session, meters.values(), new)
-    return [one if isinstance(one, MeterlineError) else _view(*one) for one in decided]
+    problems = [_problem(standing, command, now) for (_, command), standing in zip(calls, standings, strict=True)]
+    batch = Batch(open_meters(session, _to_be_decided(calls, standings, problems, by_key, now), now), now, by_key)
+    for call, standing, problem in zip(calls, standings, problems, strict=True):
+        batch.decided.append(problem or _decide(batch, call, standing))
+    return batch
+
+
+def _problem(standing: Standing, command: RecordUsage, now: datetime) -> MeterlineError | None:
+    """What is wrong with a call before anything is decided."""
+    if standing.user_key is None:
+        return UserNotFoundError()
+    if standing.feature_key is None:
+        return FeatureNotFoundError()
+    return None if command.timestamp is None else _bad_timestamp(command.timestamp, now)
+
+
+def _bad_timestamp(timestamp: datetime, now: datetime) -> InvalidInputError | None:
+    if timestamp > now + AHEAD_MAX:
+        return InvalidInputError("timestamp", f"must be at most {AHEAD_MAX.seconds // 60} minutes ahead of now")
+    kept_days = settings().usage_retention_days
+    if kept_days is not None and timestamp < now - timedelta(days=kept_days):
+        return InvalidInputError("timestamp", f"must not be older than the {kept_days} days that the ledger keeps")
+    return None
 
 
 def _key(call: Call) -> Key | None:
@@ -169,68 +126,99 @@ def _key(call: Call) -> Key | None:
 
 
 def _to_be_decided(
-    calls: Sequence[Call], standings: Sequence[Standing], by_key: Mapping[Key, Entry]
-) -> Iterable[Standing]:
-    """Where the calls stand that no key answers. What a key answers needs no counter, and must not leave one behind."""
+    calls: Sequence[Call],
+    standings: Sequence[Standing],
+    problems: Sequence[MeterlineError | None],
+    by_key: Mapping[Key, Entry],
+    now: datetime,
+) -> Iterable[tuple[Standing, datetime]]:
+    """Where and when the calls stand that no key answers. What a key answers needs no counter, and must not leave one behind."""
     answered = set(by_key)
-    for call, standing in zip(calls, standings, strict=True):
+    for call, standing, problem in zip(calls, standings, problems, strict=True):
         key = _key(call)
-        if standing.pair is None or key in answered:
+        if problem is not None or key in answered:
             continue
         if key is not None:
             answered.add(key)
-        yield standing
+        yield standing, call[1].timestamp or now
 
 
-def _meters(session: Session, standings: Iterable[Standing], now: datetime) -> dict[Pair, _Meter]:
-    """The meters of the known pairs, each at its present total. Raises _CountersMissingError."""
-    known = {standing.pair: standing for standing in standings if standing.pair}
-    missing = [pair for pair, standing in known.items() if standing.counter is None]
-    if missing:
-        raise _CountersMissingError(missing)
-    held = candidates(session, known, now)
-    meters = {}
-    for pair, standing in known.items():
-        if standing.counter and standing.feature_type:
-            decider = winner(held.get(pair, ()))
-            period = counted_period(standing.feature_type, decider, now)
-            meters[pair] = _Meter(pair, standing.feature_type, standing.counter, decider, period)
-    counted = [(meter, meter.period) for meter in meters.values() if meter.period is not None]
-    totals = ledger.current_totals(
-        session, [(meter.pair, period) for meter, period in counted], [meter.counter for meter, _ in counted]
+def _decide(batch: Batch, call: Call, standing: Standing) -> Decided:
+    pair, key = standing.pair, _key(call)
+    if pair is None:
+        raise ValueError("only what is known can be decided")
+    first = batch.by_key.get(key) if key else None
+    if first is not None:
+        return (first, True) if _asks_the_same(first, pair, call[1]) else _key_used_before()
+    entry = _counted(batch, call, pair)
+    batch.new.append(entry)
+    if key is not None:
+        batch.by_key[key] = entry  # a repeat later in this very batch finds it too
+    return entry, False
+
+
+def _counted(batch: Batch, call: Call, pair: Pair) -> Entry:
+    """What the call does, as the entry that the ledger will hold. If it is recorded it counts for the calls after it."""
+    actor, command = call
+    at = command.timestamp or batch.now
+    meter, decider = batch.meters.by_pair[pair], batch.meters.deciders[pair, at]
+    terms, period = decider.candidate, decider.period
+    held = meter.held.get(period, 0) if period else 0
+    decision = decide(
+        meter.feature_type,
+        terms,
+        used=meter.totals[period] if period else 0,
+        held=held,
+        action=command.action,
+        delta=command.delta,
+        enforcement=actor.enforcement,
     )
-    for (meter, _), used in zip(counted, totals, strict=True):
-        meter.used = used
-    return meters
-
-
-def _write(session: Session, meters: Iterable[_Meter], new: Sequence[Entry]) -> None:
-    """Raises _KeyTakenError; then everything must be rolled back."""
-    recorded = {(entry.tenant_id, entry.user_key, entry.feature_key) for entry in new if entry.recorded}
-    moved = {meter.pair: meter.counter for meter in meters if meter.pair in recorded}
-    if moved:
-        queries.move_counters(session, moved)
-    if new and not ledger.append(session, new):
-        raise _KeyTakenError
+    tenant_id, user_key, feature_key = pair
+    entry = Entry(
+        tenant_id=tenant_id,
+        user_key=user_key,
+        feature_key=feature_key,
+        at=at,
+        recorded_at=batch.now,
+        action=command.action,
+        delta=command.delta,
+        applied=decision.applied,
+        recorded=decision.recorded,
+        reason=decision.reason,
+        idempotency_key=command.idempotency_key,
+    )
+    # When nothing is counted there is no consumption to tell.
+    if terms and period:
+        entry.period_start, entry.period_end = period.start, period.end
+        entry.used_after, entry.held = decision.used, held or None
+        entry.budget, entry.overage_enabled = terms.limit, terms.overage_enabled
+    if entry.recorded:
+        meter.count(entry)
+    return entry
 
 
 def _asks_the_same(first: Entry, pair: Pair, command: RecordUsage) -> bool:
-    before = (first.tenant_id, first.user_key, first.feature_key), first.delta, first.action
-    return before == (pair, command.delta, command.action)
+    # Without a timestamp an event counts at the very moment it is recorded.
+    same_moment = first.at == (command.timestamp or first.recorded_at)
+    return same_moment and (first.pair, first.delta, first.action) == (pair, command.delta, command.action)
 
 
 def _key_used_before() -> IdempotencyConflictError:
     return IdempotencyConflictError(
-        "idempotencyKey: this key was used before, for another user, feature, delta or action"
+        "idempotencyKey: this key was used before, for another user, feature, delta, action or timestamp"
     )
 
 
-def _view(entry: Entry, duplicate: bool) -> RecordedUsage:
+def recorded_view(entry: Entry, duplicate: bool) -> RecordedUsage:
+    """The answer that an entry stands for."""
     consumption = None
     if entry.used_after is not None and entry.overage_enabled is not None:
-        # The true total can be more than an Int carries (see `services.entitlements`), here as there.
-        used = min(entry.used_after, INT32_MAX)
-        consumption = Consumption(used=used, budget=entry.budget, overage_enabled=entry.overage_enabled)
+        consumption = consumption_view(
+            entry.used_after,
+            budget=entry.budget,
+            overage_enabled=entry.overage_enabled,
+            reserved=entry.held or 0,
+        )
     return RecordedUsage(
         recorded=entry.recorded,
         reason=entry.reason,

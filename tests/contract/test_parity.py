@@ -17,11 +17,12 @@ from graphql import (
 )
 from msgspec import UnsetType
 
-from app.contract import features, packages, shapes, subscriptions, usage, users
+from app.contract import features, packages, reservations, shapes, subscriptions, usage, users
 from app.contract.sdl import admin_sdl
 from app.domain.entitlements import FeatureType
 from app.domain.metering import RecordUsageAction
 from app.domain.periods import ResetPeriod
+from app.domain.reservations import ReservationStatus
 from app.domain.subscribing import PackageStatus, SubscriptionStatus
 from app.rest.openapi import openapi_document, operations
 
@@ -39,6 +40,11 @@ _VIEWS: dict[str, type[shapes.View]] = {
     "GeneratedUserToken": users.GeneratedUserToken,
     "PackageSubscription": subscriptions.Subscription,
     "Consumption": usage.Consumption,
+    "RecordedUsages": usage.RecordedUsages,
+    "UsageResult": usage.UsageResult,
+    "UsageError": usage.UsageError,
+    "Reservation": reservations.Reservation,
+    "ReservedUsage": reservations.ReservedUsage,
     "RecordedUsage": usage.RecordedUsage,
     "Entitlement": usage.Entitlement,
     "CanUseFeatureData": usage.Entitlement,
@@ -76,6 +82,7 @@ _ENUMS: dict[str, type[StrEnum]] = {
     "PackageStatus": PackageStatus,
     "ResetPeriod": ResetPeriod,
     "SubscriptionStatus": SubscriptionStatus,
+    "ReservationStatus": ReservationStatus,
     "RecordUsageAction": RecordUsageAction,
 }
 _NAMES = {str: "String", int: "Int", bool: "Boolean", Any: "JSON"}

@@ -5,9 +5,8 @@ from contextlib import contextmanager
 from typing import Any
 
 import pytest
-from sqlalchemy import event
+from sqlalchemy import Engine, event
 
-from app.db import engine
 from tests.contract.callers import Caller
 
 _PACKAGE = """{
@@ -16,7 +15,7 @@ _PACKAGE = """{
   prices { id provider amount displayAmount currency interval }
 }"""
 _SUBSCRIPTION = f"{{ id userId status startedAt endsAt metadata package {_PACKAGE} }}"
-_CONSUMPTION = "{ used budget overageEnabled }"
+_CONSUMPTION = "{ used budget overageEnabled reserved }"
 
 
 @pytest.fixture
@@ -98,11 +97,11 @@ def _statements() -> Iterator[list[str]]:
     def see(_connection: Any, _cursor: Any, statement: str, *_: Any) -> None:
         seen.append(statement)
 
-    event.listen(engine(), "before_cursor_execute", see)
+    event.listen(Engine, "before_cursor_execute", see)
     try:
         yield seen
     finally:
-        event.remove(engine(), "before_cursor_execute", see)
+        event.remove(Engine, "before_cursor_execute", see)
 
 
 @pytest.mark.parametrize(

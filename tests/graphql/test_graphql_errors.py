@@ -26,6 +26,8 @@ SAMPLES = {
             "PackageNotFoundError",
             "UserNotFoundError",
             "SubscriptionNotFoundError",
+            "UsageEventNotFoundError",
+            "ReservationNotFoundError",
             "NotFoundError",
         ],
         (),

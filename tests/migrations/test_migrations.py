@@ -46,7 +46,12 @@ def names(url: str, query: str) -> set[str]:
 
 
 def tables(url: str) -> set[str]:
-    return names(url, "SELECT tablename FROM pg_tables WHERE schemaname NOT IN ('pg_catalog', 'information_schema')")
+    """Without the ledger's partitions, which come and go with the months."""
+    return names(
+        url,
+        "SELECT relname FROM pg_class WHERE relkind IN ('r', 'p') AND NOT relispartition "
+        "AND relnamespace NOT IN ('pg_catalog'::regnamespace, 'information_schema'::regnamespace)",
+    )
 
 
 def types(url: str) -> set[str]:
@@ -56,6 +61,10 @@ def types(url: str) -> set[str]:
         "SELECT typname FROM pg_type JOIN pg_namespace n ON n.oid = typnamespace "
         "WHERE nspname NOT IN ('pg_catalog', 'information_schema', 'pg_toast')",
     )
+
+
+def partitions(url: str) -> set[str]:
+    return names(url, "SELECT relname FROM pg_class WHERE relkind = 'r' AND relispartition")
 
 
 def revision(url: str) -> str | None:

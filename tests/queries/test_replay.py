@@ -62,6 +62,7 @@ def write(session: Session, tenant_id: int, pairs: list[Pair], ledger: list[Even
             "user_key": pairs[pair][1],
             "feature_key": pairs[pair][2],
             "at": START + timedelta(hours=hour),
+            "recorded_at": START + timedelta(hours=hour),
             "action": action,
             "delta": amount if action is SET else -1 if amount == 1 else 1,
             "applied": amount if action is ADD else -7,

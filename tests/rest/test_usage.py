@@ -32,7 +32,7 @@ async def used(rest: Door) -> int:
 
 
 def consumption(used: int) -> dict[str, Any]:
-    return {"used": used, "budget": 3, "overageEnabled": False}
+    return {"used": used, "budget": 3, "overageEnabled": False, "reserved": 0}
 
 
 async def test_usage_is_counted_up_to_the_limit_and_then_refused_as_an_answer(metered: Door) -> None:

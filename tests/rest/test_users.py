@@ -45,7 +45,7 @@ async def test_a_renamed_user_keeps_subscriptions_and_usage(rest: Door) -> None:
     assert (renamed.status_code, renamed.json()["id"]) == (200, "countess")
     assert (await rest.get("/v1/users/ada")).status_code == 404
     access = (await rest.get("/v1/users/countess/features/api-calls/access")).json()
-    assert access["consumption"] == {"used": 2, "budget": 3, "overageEnabled": False}
+    assert access["consumption"] == {"used": 2, "budget": 3, "overageEnabled": False, "reserved": 0}
 
 
 async def test_a_user_cannot_be_renamed_to_a_taken_id(rest: Door) -> None:

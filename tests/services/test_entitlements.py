@@ -40,14 +40,14 @@ def test_an_allowance_gives_access_and_says_by_what(pro: Shop) -> None:
             access=True,
             reason="The user has a subcription to a package with this consumable feature and either has an allowance "
             "remaining or overage is enabled.",
-            consumption=Consumption(used=4, budget=10, overage_enabled=False),
+            consumption=Consumption(used=4, budget=10, overage_enabled=False, reserved=0),
             package_id="pro",
             period_start="2022-08-10T15:07:01.803Z",
             period_end="2022-09-10T15:07:01.803Z",
         )
         refused = pro.access(7)
     assert (refused.access, refused.reason) == (False, ALLOWANCE_EXHAUSTED)
-    assert refused.consumption == Consumption(used=4, budget=10, overage_enabled=False)
+    assert refused.consumption == Consumption(used=4, budget=10, overage_enabled=False, reserved=0)
     assert refused.package_id == "pro"
 
 
@@ -96,9 +96,12 @@ def test_unlimited_and_overage_always_give_access(shop: Shop) -> None:
     shop.record(5, feature_id="mails")
 
     unlimited, overage = shop.access(2**31 - 1), shop.access(2**31 - 1, feature_id="mails")
-    assert (unlimited.access, unlimited.consumption) == (True, Consumption(used=5, budget=None, overage_enabled=False))
+    assert (unlimited.access, unlimited.consumption) == (
+        True,
+        Consumption(used=5, budget=None, overage_enabled=False, reserved=0),
+    )
     assert (overage.access, overage.reason) == (True, ALLOWED_CONSUMABLE)
-    assert overage.consumption == Consumption(used=5, budget=1, overage_enabled=True)
+    assert overage.consumption == Consumption(used=5, budget=1, overage_enabled=True, reserved=0)
 
 
 def test_a_limit_of_zero_gives_nothing(shop: Shop) -> None:
@@ -212,7 +215,7 @@ def test_show_usage_lists_the_past_newest_first_back_to_the_start(pro: Shop) -> 
 
 
 def in_period(start: str, end: str, used: int) -> ConsumptionInPeriod:
-    consumption = Consumption(used=used, budget=10, overage_enabled=False)
+    consumption = Consumption(used=used, budget=10, overage_enabled=False, reserved=0)
     return ConsumptionInPeriod(period_start=start, period_end=end, consumption=consumption)
 
 

@@ -30,7 +30,7 @@ def answer(recorded: RecordedUsage) -> tuple[bool, str | None, Consumption | Non
 
 
 def of_ten(used: int) -> Consumption:
-    return Consumption(used=used, budget=10, overage_enabled=False)
+    return Consumption(used=used, budget=10, overage_enabled=False, reserved=0)
 
 
 def test_a_repeated_key_counts_once_and_returns_the_first_answer(pro: Shop) -> None:
@@ -101,7 +101,7 @@ def test_a_key_used_for_other_content_is_refused(pro: Shop, other: dict[str, Any
     with pytest.raises(IdempotencyConflictError) as refused:
         pro.record(**({"delta": 3, "idempotency_key": "k"} | other))
     assert refused.value.message == (
-        "idempotencyKey: this key was used before, for another user, feature, delta or action"
+        "idempotencyKey: this key was used before, for another user, feature, delta, action or timestamp"
     )
     assert pro.rows() == before
 

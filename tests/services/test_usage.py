@@ -39,7 +39,7 @@ def answer(recorded: RecordedUsage) -> tuple[bool, str | None, Consumption | Non
 
 
 def of_ten(used: int) -> Consumption:
-    return Consumption(used=used, budget=10, overage_enabled=False)
+    return Consumption(used=used, budget=10, overage_enabled=False, reserved=0)
 
 
 def ledger(shop: Shop) -> list[tuple[Any, ...]]:
@@ -95,11 +95,11 @@ def test_overage_and_no_limit_record_anything(shop: Shop) -> None:
     shop.user()
     shop.subscribe("pro")
 
-    assert answer(shop.record(5)) == (True, None, Consumption(used=5, budget=1, overage_enabled=True))
+    assert answer(shop.record(5)) == (True, None, Consumption(used=5, budget=1, overage_enabled=True, reserved=0))
     assert answer(shop.record(9, SET, feature_id="mails")) == (
         True,
         None,
-        Consumption(used=9, budget=None, overage_enabled=False),
+        Consumption(used=9, budget=None, overage_enabled=False, reserved=0),
     )
 
 
@@ -167,7 +167,7 @@ def test_a_total_that_an_int_cannot_carry_is_refused_not_wrapped(shop: Shop, enf
     assert answer(shop.record(1)) == (
         False,
         TOTAL_OUT_OF_RANGE,
-        Consumption(used=INT32_MAX, budget=None, overage_enabled=False),
+        Consumption(used=INT32_MAX, budget=None, overage_enabled=False, reserved=0),
     )
     assert shop.record(-INT32_MAX).consumption.used == 0
     assert shop.record(INT32_MAX, SET).consumption.used == INT32_MAX

@@ -1,0 +1,75 @@
+"""Reservations. Whoever makes or settles one holds the lock of the counter that it belongs to."""
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from sqlmodel import Session, col, select
+
+from app.domain.reservations import ReservationStatus
+from app.models import Feature, Reservation, User
+from app.queries.ledger import Window
+from app.queries.standings import Pair
+
+_HELD = """
+SELECT coalesce(sum(r.amount), 0)::bigint
+FROM unnest(%s::int[], %s::bigint[], %s::bigint[], %s::timestamptz[], %s::timestamptz[])
+  WITH ORDINALITY AS w(tenant_id, user_key, feature_key, period_start, period_end, n)
+LEFT JOIN reservations r
+  ON r.tenant_id = w.tenant_id AND r.user_key = w.user_key AND r.feature_key = w.feature_key
+  AND r.expires_at > %s AND r.status = %s AND r.at >= w.period_start AND r.at < w.period_end
+GROUP BY w.n
+ORDER BY w.n
+"""
+
+
+def held_amounts(session: Session, windows: Sequence[Window], now: datetime) -> list[int]:
+    """What open reservations hold in each window, in the order asked. At most one statement."""
+    if not windows:
+        return []
+    parameters = (
+        [tenant_id for (tenant_id, _, _), _ in windows],
+        [user_key for (_, user_key, _), _ in windows],
+        [feature_key for (_, _, feature_key), _ in windows],
+        [period.start for _, period in windows],
+        [period.end for _, period in windows],
+        now,
+        ReservationStatus.HELD,
+    )
+    return list(session.connection().exec_driver_sql(_HELD, parameters).scalars())
+
+
+def reservation_by_id(session: Session, tenant_id: int, reservation_id: int) -> Reservation | None:
+    statement = select(Reservation).where(Reservation.tenant_id == tenant_id, Reservation.id == reservation_id)
+    # What is read under the counter's lock must come from the database, not from an earlier look.
+    return session.exec(statement.execution_options(populate_existing=True)).one_or_none()
+
+
+def reservation_by_key(session: Session, tenant_id: int, idempotency_key: str) -> Reservation | None:
+    return session.exec(
+        select(Reservation).where(Reservation.tenant_id == tenant_id, Reservation.idempotency_key == idempotency_key)
+    ).one_or_none()
+
+
+def open_reservations(session: Session, pair: Pair, now: datetime) -> Sequence[Reservation]:
+    """Those that hold something of the pair's now, oldest first."""
+    tenant_id, user_key, feature_key = pair
+    return session.exec(
+        select(Reservation)
+        .where(
+            Reservation.tenant_id == tenant_id,
+            Reservation.user_key == user_key,
+            Reservation.feature_key == feature_key,
+            Reservation.status == ReservationStatus.HELD,
+            col(Reservation.expires_at) > now,
+        )
+        .order_by(col(Reservation.id))
+    ).all()
+
+
+def names_of(session: Session, reservation: Reservation) -> tuple[str, str]:
+    """The present (user id, feature id) behind a reservation's keys."""
+    return session.exec(
+        select(User.id, Feature.id)
+        .where(User.tenant_id == reservation.tenant_id, User.key == reservation.user_key)
+        .where(Feature.tenant_id == reservation.tenant_id, Feature.key == reservation.feature_key)
+    ).one()

@@ -1,0 +1,202 @@
+"""Meters: what one transaction knows of the counters it has locked, and how everything that counts usage is run.
+
+`run_metering` opens the transaction. Inside, lock the counters (`queries.standings`), open meters on them, let each decision
+count, and write once at the end. Whatever decides is read after the locks, so two transactions at once decide one after the
+other.
+"""
+
+import time
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import TypeVar
+
+from sqlalchemy.exc import IntegrityError
+from sqlmodel import Session
+
+from app.db import transaction
+from app.domain.entitlements import Candidate, FeatureType, counted_period, winner
+from app.domain.metering import RecordUsageAction, total_after
+from app.domain.periods import Period
+from app.errors import OverloadedError
+from app.queries import ledger, reservations, standings
+from app.queries.ledger import Entry
+from app.queries.standings import Counter, Pair, Standing
+from app.queries.subscriptions import Moment, candidates
+
+Answer = TypeVar("Answer")
+
+_TRIES = 4
+_TRYING_SECONDS = 10.0
+
+
+class CountersMissingError(Exception):
+    """Pairs that have no counter yet, so nothing to lock."""
+
+    def __init__(self, pairs: Sequence[Pair]) -> None:
+        self.pairs = pairs
+
+
+class KeyTakenError(Exception):
+    """Another transaction used one of the idempotency keys while we were at work."""
+
+
+@dataclass(slots=True)
+class Meter:
+    """One user and feature under its lock: the running total of every window that is asked about, and what is held there."""
+
+    pair: Pair
+    feature_type: FeatureType
+    counter: Counter
+    totals: dict[Period, int]
+    held: dict[Period, int] = field(default_factory=dict)
+    _opening: dict[Period, int] | None = None
+    _stands_for: Period | None = None
+
+    def count(self, entry: Entry) -> None:
+        """Let a recorded entry count in every window that holds its moment: the one that decided, and any other.
+
+        An entry of now moves the counter to its period, one of the past moves it on but never back. One of the future leaves it
+        where it is, for the next entry of now would only fetch it back.
+        """
+        if self._opening is None:
+            self._opening = self.totals.copy()
+        amount = entry.delta if entry.action is RecordUsageAction.SET else entry.applied
+        for period, total in self.totals.items():
+            if entry.at in period:
+                self.totals[period] = total_after(total, entry.action, amount)
+        standing = self._stands_for or self.counter.period
+        is_newer = standing is None or (entry.period is not None and entry.period.end > standing.end)
+        if entry.at == entry.recorded_at or (entry.at < entry.recorded_at and is_newer):
+            self._stands_for = entry.period
+
+    def opening_total(self, period: Period) -> int:
+        """The window's total before anything was counted in this transaction."""
+        return (self.totals if self._opening is None else self._opening)[period]
+
+    def changed_counter(self) -> Counter | None:
+        """The counter as it must be written, or None."""
+        if self._opening is None:
+            return None
+        period = self._stands_for or self.counter.period
+        used = self.totals[period] if period else 0
+        return Counter(period, used, self.counter.held_until)
+
+
+@dataclass(frozen=True, slots=True)
+class Decider:
+    """Who decides about a pair at a moment, and in which period. None: nobody, or nothing is counted."""
+
+    candidate: Candidate | None
+    period: Period | None
+
+
+@dataclass(frozen=True, slots=True)
+class Meters:
+    """The meters of one transaction, and who decides at each moment that it asks about."""
+
+    by_pair: dict[Pair, Meter]
+    deciders: dict[Moment, Decider]
+
+
+def run_metering(work: Callable[[Session], Answer]) -> Answer:
+    """What `work` returns, from one transaction. Tried again, from the beginning, when it was rolled back for certain: a counter
+    was missing, a key was taken, a lock or a connection was not had, or two transactions waited for each other.
+
+    Raises:
+        OverloadedError: it was tried often or long enough, or nobody knows whether it happened.
+    """
+    began = time.monotonic()
+    for _ in range(_TRIES):
+        try:
+            with transaction(metering=True) as session:
+                return work(session)
+        except CountersMissingError as missing:
+            _make_counters(missing.pairs)
+        except KeyTakenError:
+            # The other transaction has committed by now, so the next try finds its entry.
+            continue
+        except OverloadedError as busy:
+            if not busy.nothing_done or time.monotonic() - began > _TRYING_SECONDS:
+                raise
+    raise OverloadedError("Other calls are at the same counters or keys at this moment. Nothing was done; try again.")
+
+
+def open_meters(session: Session, asked: Iterable[tuple[Standing, datetime]], now: datetime) -> Meters:
+    """Meters for known pairs whose counters are locked, each ready for the moments it is asked about. Three statements at most.
+
+    Raises:
+        CountersMissingError: some pairs have no counter.
+    """
+    by_pair: dict[Pair, Meter] = {}
+    moments: dict[Moment, Meter] = {}
+    missing: list[Pair] = []
+    for standing, at in asked:
+        pair = standing.pair
+        if pair is None:
+            continue
+        if standing.counter is None:
+            missing.append(pair)
+            continue
+        meter = by_pair.get(pair)
+        if meter is None:
+            meter = by_pair[pair] = meter_of(standing)
+        moments[pair, at] = meter
+    if missing:
+        raise CountersMissingError(missing)
+    found = candidates(session, moments, now)
+    deciders = {moment: _decider(meter, found[moment], moment[1]) for moment, meter in moments.items()}
+    windows = [(moments[moment], decider.period) for moment, decider in deciders.items() if decider.period is not None]
+    fill(session, windows, now)
+    return Meters(by_pair, deciders)
+
+
+def meter_of(standing: Standing) -> Meter:
+    """The meter of a pair whose counter is locked. The total that the counter stands for runs along, whatever is counted."""
+    pair, counter = standing.pair, standing.counter
+    if pair is None or standing.feature_type is None or counter is None:
+        raise ValueError("only a known pair with a counter has a meter")
+    totals = {counter.period: counter.used} if counter.period else {}
+    return Meter(pair, standing.feature_type, counter, totals)
+
+
+def fill(session: Session, windows: Sequence[tuple[Meter, Period]], now: datetime) -> None:
+    """Give meters the totals of windows, and what reservations hold there. Two statements at most, usually none."""
+    unknown = list(dict.fromkeys((meter.pair, period) for meter, period in windows if period not in meter.totals))
+    totals = dict(zip(unknown, ledger.replayed_totals(session, unknown), strict=True))
+    watched = list(dict.fromkeys((meter.pair, period) for meter, period in windows if meter.counter.may_hold(now)))
+    held = dict(zip(watched, reservations.held_amounts(session, watched, now), strict=True))
+    for meter, period in windows:
+        if (meter.pair, period) in totals:
+            meter.totals[period] = totals[meter.pair, period]
+        if (meter.pair, period) in held:
+            meter.held[period] = held[meter.pair, period]
+
+
+def write(session: Session, meters: Iterable[Meter], entries: Sequence[Entry]) -> None:
+    """Append the entries, note their keys and bring the counters along. Three statements at most.
+
+    Raises:
+        KeyTakenError: everything must be rolled back.
+    """
+    if entries:
+        ledger.append(session, entries)
+        if not ledger.take_keys(session, entries):
+            raise KeyTakenError
+    changed = {meter.pair: counter for meter in meters if (counter := meter.changed_counter())}
+    if changed:
+        standings.move_counters(session, changed)
+
+
+def _make_counters(pairs: Sequence[Pair]) -> None:
+    try:
+        with transaction() as session:
+            standings.make_counters(session, pairs)
+    except IntegrityError:
+        # A feature was deleted after it had been looked up; the next look finds it unknown.
+        return
+
+
+def _decider(meter: Meter, held: Iterable[Candidate], at: datetime) -> Decider:
+    candidate = winner(held)
+    return Decider(candidate, counted_period(meter.feature_type, candidate, at))
