@@ -6,7 +6,7 @@ from datetime import datetime
 from sqlmodel import Session, col, select
 
 from app.domain.reservations import ReservationStatus
-from app.models import Feature, Reservation, User
+from app.models import Reservation
 from app.queries.ledger import Window
 from app.queries.standings import Pair
 
@@ -64,12 +64,3 @@ def open_reservations(session: Session, pair: Pair, now: datetime) -> Sequence[R
         )
         .order_by(col(Reservation.id))
     ).all()
-
-
-def names_of(session: Session, reservation: Reservation) -> tuple[str, str]:
-    """The present (user id, feature id) behind a reservation's keys."""
-    return session.exec(
-        select(User.id, Feature.id)
-        .where(User.tenant_id == reservation.tenant_id, User.key == reservation.user_key)
-        .where(Feature.tenant_id == reservation.tenant_id, Feature.key == reservation.feature_key)
-    ).one()

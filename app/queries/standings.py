@@ -7,10 +7,11 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlmodel import Session
+from sqlmodel import Session, col, select
 
 from app.domain.entitlements import FeatureType
 from app.domain.periods import Period
+from app.models import Feature, User
 
 Asked = tuple[int, str, str]
 """(tenant id, user id, feature id), as a caller names them."""
@@ -127,6 +128,16 @@ def locked_standing(session: Session, pair: Pair) -> Standing:
     tenant_id, user_key, feature_key = pair
     type_, *counter = session.connection().exec_driver_sql(_LOCKED_COUNTER, pair).one()
     return Standing(tenant_id, user_key, feature_key, FeatureType(type_), _counter(*counter))
+
+
+def names_of(session: Session, pair: Pair) -> tuple[str, str]:
+    """The present (user id, feature id) of a pair that is known to exist."""
+    tenant_id, user_key, feature_key = pair
+    return session.exec(
+        select(User.id, Feature.id)
+        .join(Feature, col(Feature.tenant_id) == col(User.tenant_id))
+        .where(User.tenant_id == tenant_id, User.key == user_key, Feature.key == feature_key)
+    ).one()
 
 
 def make_counters(session: Session, pairs: Iterable[Pair]) -> None:

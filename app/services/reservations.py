@@ -13,6 +13,7 @@ from app import clock, models
 from app.contract.actors import Actor
 from app.contract.reservations import CommitReservation, Reservation, ReservedUsage, ReserveUsage
 from app.contract.usage import Consumption, RecordedUsage
+from app.db import transaction
 from app.domain.entitlements import Terms
 from app.domain.metering import Decision, Enforcement, RecordUsageAction, decide
 from app.domain.periods import Period
@@ -26,7 +27,7 @@ from app.errors import (
 )
 from app.queries import reservations as queries
 from app.queries.ledger import Entry, entry_by_id
-from app.queries.standings import Pair, locked_standing, locked_standings, move_counters
+from app.queries.standings import Pair, locked_standing, locked_standings, move_counters, names_of
 from app.services.consumption_views import consumption_view
 from app.services.meters import Decider, KeyTakenError, Meter, fill, meter_of, open_meters, run_metering, write
 from app.services.row_ids import number_of
@@ -77,7 +78,8 @@ def release_reservation(actor: Actor, reservation_id: str) -> Reservation:
 def get_reservation(actor: Actor, reservation_id: str) -> Reservation:
     """Raises ReservationNotFoundError."""
     number = _number(reservation_id)
-    return run_metering(lambda session: _view(session, _found(session, actor, number)))
+    with transaction() as session:
+        return _view(session, _found(session, actor, number))
 
 
 def _reserve(session: Session, actor: Actor, command: ReserveUsage) -> ReservedUsage:
@@ -265,7 +267,7 @@ def _number(reservation_id: str) -> int:
 
 
 def _view(session: Session, row: models.Reservation) -> Reservation:
-    user_id, feature_id = queries.names_of(session, row)
+    user_id, feature_id = names_of(session, (row.tenant_id, row.user_key, row.feature_key))
     return Reservation(
         id=str(row.id),
         user_id=user_id,

@@ -1,0 +1,148 @@
+"""Reservations: what is held counts against the limit, is settled once, and frees itself."""
+
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+from freezegun import freeze_time
+
+from app.contract.reservations import CommitReservation, ReservedUsage, ReserveUsage
+from app.domain.metering import LIMIT_WOULD_BE_EXCEEDED
+from app.domain.reservations import ReservationStatus
+from app.errors import IdempotencyConflictError, ReservationError, ReservationNotFoundError
+from app.services.reservations import commit_reservation, get_reservation, release_reservation, reserve_usage
+from tests.services.shop import SET, Shop, counted
+from tests.tenants import Tenant
+
+
+@pytest.fixture
+def shop(tenant: Tenant) -> Shop:
+    """Ada may use 500 credits a month."""
+    shop = Shop(tenant.actor)
+    shop.feature()
+    shop.package("pro", counted(500))
+    shop.user("ada")
+    shop.subscribe("pro")
+    return shop
+
+
+def reserve(shop: Shop, delta: int, ttl_seconds: int = 300, key: str | None = None) -> ReservedUsage:
+    command = ReserveUsage(user_id="ada", feature_id="calls", delta=delta, ttl_seconds=ttl_seconds, idempotency_key=key)
+    return reserve_usage(shop.actor, command)
+
+
+def held(shop: Shop) -> tuple[int, int]:
+    """(used, reserved)"""
+    consumption = shop.access().consumption
+    assert consumption is not None
+    return consumption.used, consumption.reserved
+
+
+def test_twenty_simultaneous_reservations_of_75_out_of_500_give_exactly_six(shop: Shop) -> None:
+    with ThreadPoolExecutor(10) as pool:
+        answers = list(pool.map(lambda _: reserve(shop, 75), range(20)))
+
+    assert sum(answer.reserved for answer in answers) == 6
+    assert {answer.reason for answer in answers if not answer.reserved} == {LIMIT_WOULD_BE_EXCEEDED}
+    assert held(shop) == (0, 450)
+    assert shop.access(50).access is True
+    assert shop.access(51).access is False
+
+
+def test_a_commit_settles_the_real_amount_and_frees_the_rest(shop: Shop) -> None:
+    made = reserve(shop, 400)
+    assert made.reservation is not None
+    assert shop.record(101).reason == LIMIT_WOULD_BE_EXCEEDED
+
+    settled = commit_reservation(shop.actor, made.reservation.id, CommitReservation(delta=120))
+
+    assert (settled.recorded, settled.consumption.used, settled.consumption.reserved) == (True, 120, 0)
+    assert held(shop) == (120, 0)
+    again = commit_reservation(shop.actor, made.reservation.id, CommitReservation(delta=120))
+    assert (again.duplicate, again.event_id) == (True, settled.event_id)
+    with pytest.raises(ReservationError):
+        commit_reservation(shop.actor, made.reservation.id, CommitReservation(delta=121))
+    with pytest.raises(ReservationError):
+        release_reservation(shop.actor, made.reservation.id)
+    assert held(shop) == (120, 0)
+    assert get_reservation(shop.actor, made.reservation.id).status is ReservationStatus.COMMITTED
+
+
+def test_beyond_what_was_held_the_limit_decides_about_the_whole_and_the_hold_stays(shop: Shop) -> None:
+    made = reserve(shop, 100)
+    shop.record(350)
+
+    refused = commit_reservation(shop.actor, made.reservation.id, CommitReservation(delta=151))
+    assert (refused.recorded, refused.reason) == (False, LIMIT_WOULD_BE_EXCEEDED)
+    assert held(shop) == (350, 100)
+    assert commit_reservation(shop.actor, made.reservation.id, CommitReservation(delta=150)).recorded is True
+    assert held(shop) == (500, 0)
+
+
+def test_what_was_held_can_always_be_settled_whatever_was_set_meanwhile(shop: Shop) -> None:
+    made = reserve(shop, 100)
+    assert shop.record(450, SET).recorded is False
+    assert shop.record(400, SET).recorded is True
+
+    assert commit_reservation(shop.actor, made.reservation.id, CommitReservation()).recorded is True
+    assert held(shop) == (500, 0)
+
+
+def test_time_alone_frees_what_is_held(shop: Shop) -> None:
+    with freeze_time() as clock:
+        made = reserve(shop, 500, ttl_seconds=60)
+        clock.tick(59.999)
+        assert held(shop) == (0, 500)
+        clock.tick(0.001)
+        assert held(shop) == (0, 0)
+        assert shop.record(500).recorded is True
+        assert get_reservation(shop.actor, made.reservation.id).status is ReservationStatus.EXPIRED
+        with pytest.raises(ReservationError, match="EXPIRED"):
+            commit_reservation(shop.actor, made.reservation.id, CommitReservation())
+        assert release_reservation(shop.actor, made.reservation.id).status is ReservationStatus.EXPIRED
+    assert shop.used() == 500
+
+
+def test_a_release_frees_at_once_and_can_be_repeated(shop: Shop) -> None:
+    made = reserve(shop, 500)
+
+    assert release_reservation(shop.actor, made.reservation.id).status is ReservationStatus.RELEASED
+    assert release_reservation(shop.actor, made.reservation.id).status is ReservationStatus.RELEASED
+    assert held(shop) == (0, 0)
+    with pytest.raises(ReservationError, match="RELEASED"):
+        commit_reservation(shop.actor, made.reservation.id, CommitReservation())
+
+
+def test_a_repeated_key_holds_once(shop: Shop) -> None:
+    first = reserve(shop, 300, key="k")
+    again = reserve(shop, 300, key="k")
+
+    assert (again.duplicate, again.reservation.id) == (True, first.reservation.id)
+    assert again.consumption == first.consumption
+    assert held(shop) == (0, 300)
+    with pytest.raises(IdempotencyConflictError):
+        reserve(shop, 301, key="k")
+
+
+def test_a_settlement_counts_in_the_period_of_its_reservation(shop: Shop) -> None:
+    with freeze_time("2026-01-31T10:00:00Z") as clock:
+        shop.user("bob")
+        shop.subscribe("pro", user_id="bob")
+        clock.move_to("2026-02-28T09:59:59Z")
+        made = reserve_usage(shop.actor, ReserveUsage(user_id="bob", feature_id="calls", delta=200))
+        clock.move_to("2026-02-28T10:00:01Z")
+        assert shop.access(user_id="bob").consumption.reserved == 0
+
+        commit_reservation(shop.actor, made.reservation.id, CommitReservation(delta=30))
+
+        usage = shop.usage(user_id="bob")
+        assert (usage.current.consumption.used, [past.consumption.used for past in usage.past]) == (0, [30])
+
+
+def test_another_tenants_reservation_is_not_there(shop: Shop, other_tenant: Tenant) -> None:
+    made = reserve(shop, 10)
+    for identifier in (made.reservation.id, "007", "x", "9" * 30, ""):
+        with pytest.raises(ReservationNotFoundError):
+            commit_reservation(other_tenant.actor, identifier, CommitReservation())
+        with pytest.raises(ReservationNotFoundError):
+            release_reservation(other_tenant.actor, identifier)
+    assert held(shop) == (0, 10)
