@@ -1,17 +1,19 @@
 """The ledger of usage events. Whoever appends holds the lock of the counter that the event belongs to."""
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields
 from datetime import datetime
 from operator import attrgetter
+from typing import Any
 from uuid import UUID
 
 from sqlmodel import Session
 
 from app.domain.metering import RecordUsageAction
 from app.domain.periods import Period
-from app.queries.standings import Counter, Pair
+from app.queries import arrays
+from app.queries.standings import Counter, Pair, pair_columns
 
 Window = tuple[Pair, Period]
 """What a total is asked for."""
@@ -58,17 +60,18 @@ class Entry:
 _COLUMNS = tuple(field.name for field in fields(Entry) if field.name != "id")
 _values_of = attrgetter(*_COLUMNS)
 _TYPES = {
-    "tenant_id": "int",
-    "action": "text",
-    "reason": "text",
-    "idempotency_key": "text",
-    "recorded": "boolean",
-    "overage_enabled": "boolean",
-    "at": "timestamptz",
-    "recorded_at": "timestamptz",
-    "period_start": "timestamptz",
-    "period_end": "timestamptz",
+    **dict.fromkeys(_COLUMNS, "bigint"),
+    **dict.fromkeys(("action", "reason", "idempotency_key"), "text"),
+    **dict.fromkeys(("recorded", "overage_enabled"), "boolean"),
+    **dict.fromkeys(("at", "recorded_at", "period_start", "period_end"), "timestamptz"),
 }
+_WRITER: dict[str, Callable[[Any], str]] = {
+    "bigint": arrays.numbers,
+    "text": arrays.texts,
+    "boolean": arrays.flags,
+    "timestamptz": arrays.moments,
+}
+_WRITERS = [_WRITER[_TYPES[column]] for column in _COLUMNS]
 
 _EVENT = ", ".join(f"e.{column}" for column in (*_COLUMNS, "id"))
 
@@ -86,7 +89,7 @@ _REVERT_OF = f"SELECT {_EVENT} FROM usage_events e WHERE e.tenant_id = %s AND e.
 _APPEND = f"""
 INSERT INTO usage_events ({", ".join(_COLUMNS)})
 SELECT {", ".join(_COLUMNS)}
-FROM unnest({", ".join(f"%s::{_TYPES.get(column, 'bigint')}[]" for column in _COLUMNS)})
+FROM unnest({", ".join(f"%s::{_TYPES[column]}[]" for column in _COLUMNS)})
   WITH ORDINALITY AS w({", ".join(_COLUMNS)}, n)
 ORDER BY n
 RETURNING id
@@ -129,7 +132,10 @@ def entries_with_keys(session: Session, keys: Sequence[Key]) -> dict[Key, Entry]
     """The entries that used these keys before. At most one statement."""
     if not keys:
         return {}
-    parameters = ([tenant_id for tenant_id, _ in keys], [digest_of(key) for _, key in keys])
+    parameters = (
+        arrays.numbers(tenant_id for tenant_id, _ in keys),
+        arrays.uuids(digest_of(key) for _, key in keys),
+    )
     entries = _entries(session, _WITH_KEYS, parameters)
     return {(entry.tenant_id, entry.idempotency_key or ""): entry for entry in entries}
 
@@ -146,8 +152,9 @@ def revert_of(session: Session, entry: Entry) -> Entry | None:
 
 def append(session: Session, entries: Sequence[Entry]) -> None:
     """Append in this order and give each entry its id. One statement."""
-    columns = [list(column) for column in zip(*map(_values_of, entries), strict=True)]
-    ids = sorted(session.connection().exec_driver_sql(_APPEND, tuple(columns)).scalars())
+    columns = zip(*map(_values_of, entries), strict=True)
+    parameters = tuple(write(column) for write, column in zip(_WRITERS, columns, strict=True))
+    ids = sorted(session.connection().exec_driver_sql(_APPEND, parameters).scalars())
     for entry, id_ in zip(entries, ids, strict=True):
         entry.id = id_
 
@@ -162,10 +169,10 @@ def take_keys(session: Session, entries: Sequence[Entry]) -> bool:
     if not keyed:
         return True
     parameters = (
-        [entry.tenant_id for entry, _ in keyed],
-        [digest_of(key) for _, key in keyed],
-        [entry.id for entry, _ in keyed],
-        [entry.at for entry, _ in keyed],
+        arrays.numbers(entry.tenant_id for entry, _ in keyed),
+        arrays.uuids(digest_of(key) for _, key in keyed),
+        arrays.numbers(entry.id for entry, _ in keyed),
+        arrays.moments(entry.at for entry, _ in keyed),
     )
     return session.connection().exec_driver_sql(_TAKE_KEYS, parameters).rowcount == len(keyed)
 
@@ -179,14 +186,16 @@ def replayed_totals(session: Session, windows: Sequence[Window]) -> list[int]:
     """What the ledger says was used in each window, in the order asked. At most one statement."""
     if not windows:
         return []
-    parameters = (
-        [tenant_id for (tenant_id, _, _), _ in windows],
-        [user_key for (_, user_key, _), _ in windows],
-        [feature_key for (_, _, feature_key), _ in windows],
-        [period.start for _, period in windows],
-        [period.end for _, period in windows],
+    return [used for _, used in session.connection().exec_driver_sql(_REPLAY, window_columns(windows))]
+
+
+def window_columns(windows: Sequence[Window]) -> tuple[str, str, str, str, str]:
+    """Five columns: tenant ids, user keys, feature keys, where the windows start and where they end."""
+    return (
+        *pair_columns([pair for pair, _ in windows]),
+        arrays.moments(period.start for _, period in windows),
+        arrays.moments(period.end for _, period in windows),
     )
-    return [used for _, used in session.connection().exec_driver_sql(_REPLAY, parameters)]
 
 
 def current_totals(session: Session, windows: Sequence[Window], counters: Sequence[Counter | None]) -> list[int]:

@@ -7,7 +7,7 @@ from sqlmodel import Session, col, select
 
 from app.domain.reservations import ReservationStatus
 from app.models import Reservation
-from app.queries.ledger import Window
+from app.queries.ledger import Window, window_columns
 from app.queries.standings import Pair
 
 _HELD = """
@@ -26,15 +26,7 @@ def held_amounts(session: Session, windows: Sequence[Window], now: datetime) -> 
     """What open reservations hold in each window, in the order asked. At most one statement."""
     if not windows:
         return []
-    parameters = (
-        [tenant_id for (tenant_id, _, _), _ in windows],
-        [user_key for (_, user_key, _), _ in windows],
-        [feature_key for (_, _, feature_key), _ in windows],
-        [period.start for _, period in windows],
-        [period.end for _, period in windows],
-        now,
-        ReservationStatus.HELD,
-    )
+    parameters = (*window_columns(windows), now, ReservationStatus.HELD)
     return list(session.connection().exec_driver_sql(_HELD, parameters).scalars())
 
 

@@ -3,7 +3,7 @@
 These statements run on the driver's connection, for they are on every request's path and an ORM costs more than the database.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -12,6 +12,7 @@ from sqlmodel import Session, col, select
 from app.domain.entitlements import FeatureType
 from app.domain.periods import Period
 from app.models import Feature, User
+from app.queries import arrays
 
 Asked = tuple[int, str, str]
 """(tenant id, user id, feature id), as a caller names them."""
@@ -142,29 +143,29 @@ def names_of(session: Session, pair: Pair) -> tuple[str, str]:
 
 def make_counters(session: Session, pairs: Iterable[Pair]) -> None:
     """A counter for each pair that has none. In a transaction of its own: beside other locks it could wait in a circle."""
-    tenant_ids, user_keys, feature_keys = _columns(sorted(set(pairs)))
-    session.connection().exec_driver_sql(_MAKE_COUNTERS, (tenant_ids, user_keys, feature_keys))
+    session.connection().exec_driver_sql(_MAKE_COUNTERS, pair_columns(sorted(set(pairs))))
 
 
 def move_counters(session: Session, counters: dict[Pair, Counter]) -> None:
     """Write what locked counters stand for and at. One statement."""
-    tenant_ids, user_keys, feature_keys = _columns(list(counters))
-    session.connection().exec_driver_sql(
-        _MOVE_COUNTERS,
-        (
-            tenant_ids,
-            user_keys,
-            feature_keys,
-            [counter.period.start if counter.period else None for counter in counters.values()],
-            [counter.period.end if counter.period else None for counter in counters.values()],
-            [counter.used for counter in counters.values()],
-            [counter.held_until for counter in counters.values()],
-        ),
+    periods = [counter.period for counter in counters.values()]
+    parameters = (
+        *pair_columns(counters),
+        arrays.moments(period.start if period else None for period in periods),
+        arrays.moments(period.end if period else None for period in periods),
+        arrays.numbers(counter.used for counter in counters.values()),
+        arrays.moments(counter.held_until for counter in counters.values()),
     )
+    session.connection().exec_driver_sql(_MOVE_COUNTERS, parameters)
 
 
 def _read(session: Session, statement: str, asked: Sequence[Asked]) -> list[Standing]:
-    rows = session.connection().exec_driver_sql(statement, _columns(asked)).all()
+    parameters = (
+        arrays.numbers(tenant_id for tenant_id, _, _ in asked),
+        arrays.texts(user_id for _, user_id, _ in asked),
+        arrays.texts(feature_id for _, _, feature_id in asked),
+    )
+    rows = session.connection().exec_driver_sql(statement, parameters).all()
     found: list[Standing | None] = [None] * len(asked)
     for n, tenant_id, user_key, feature_key, feature_type, used, *rest in rows:
         counter = None if used is None else _counter(used, *rest)
@@ -180,5 +181,10 @@ def _counter(
     return Counter(period, used, held_until)
 
 
-def _columns(rows: Sequence[tuple[int, object, object]]) -> tuple[list[int], list[object], list[object]]:
-    return [row[0] for row in rows], [row[1] for row in rows], [row[2] for row in rows]
+def pair_columns(pairs: Collection[Pair]) -> tuple[str, str, str]:
+    """Three columns: tenant ids, user keys, feature keys."""
+    return (
+        arrays.numbers(tenant_id for tenant_id, _, _ in pairs),
+        arrays.numbers(user_key for _, user_key, _ in pairs),
+        arrays.numbers(feature_key for _, _, feature_key in pairs),
+    )

@@ -10,8 +10,9 @@ from app.domain.entitlements import Candidate
 from app.domain.periods import ResetPeriod
 from app.domain.subscribing import LIVE_STATUSES, SubscriptionStatus
 from app.models import Package, PackageFeature, Subscription, User
+from app.queries import arrays
 from app.queries.pages import page_after
-from app.queries.standings import Pair
+from app.queries.standings import Pair, pair_columns
 
 Moment = tuple[Pair, datetime]
 """Of whom and what it is asked, and for when."""
@@ -79,7 +80,7 @@ JOIN package_features pf
   ON pf.tenant_id = s.tenant_id AND pf.package_key = s.package_key AND pf.feature_key = w.feature_key
 JOIN packages p ON p.tenant_id = s.tenant_id AND p.key = s.package_key
 WHERE s.started_at <= w.at AND (s.ends_at IS NULL OR s.ends_at > w.at)
-  AND (s.status = ANY(%s) OR (w.at < %s AND s.status = %s AND s.ends_at IS NOT NULL))
+  AND (s.status = ANY(%s::text[]) OR (w.at < %s AND s.status = %s AND s.ends_at IS NOT NULL))
 """
 
 
@@ -89,9 +90,14 @@ def candidates(session: Session, moments: Collection[Moment], now: datetime) -> 
     by_moment: dict[Moment, list[Candidate]] = {moment: [] for moment in asked}
     if not asked:
         return by_moment
-    pairs = [list(column) for column in zip(*(pair for pair, _ in asked), strict=True)]
     ended = SubscriptionStatus.CANCELLED
-    parameters = (*pairs, [at for _, at in asked], list(LIVE_STATUSES), now, ended)
+    parameters = (
+        *pair_columns([pair for pair, _ in asked]),
+        arrays.moments(at for _, at in asked),
+        arrays.texts(LIVE_STATUSES),
+        now,
+        ended,
+    )
     found = session.connection().exec_driver_sql(_CANDIDATES, parameters)
     for n, id_, package_id, started_at, limit, reset_period, overage_enabled in found:
         by_moment[asked[n - 1]].append(
