@@ -166,24 +166,28 @@ def _fill_tables(url: str, tables: Sequence[str], events: int, designs: str) -> 
                 click.echo(f"{table}: {last} of {events}", err=True)
 
 
+# `pg_partition_tree` knows nothing of a table that is not partitioned.
 _SIZES = """
-SELECT t.name, t.rows, t.heap::bigint, i.name, i.size::bigint
-FROM (
-  SELECT r.name, sum(pg_table_size(p.relid)) AS heap, sum(c.reltuples)::bigint AS rows
-  FROM (VALUES ('usage_events'), ('keys_a'), ('keys_b'), ('events_c')) r(name), pg_partition_tree(r.name::regclass) p
-  JOIN pg_class c ON c.oid = p.relid WHERE p.isleaf GROUP BY 1
-) t JOIN LATERAL (
-  SELECT pg_get_indexdef(x.indexrelid) AS name,
-    (SELECT sum(pg_relation_size(p.relid)) FROM pg_partition_tree(x.indexrelid) p) AS size
-  FROM pg_index x WHERE x.indrelid = t.name::regclass
-) i ON t.rows > 0 ORDER BY 1, 4
+WITH leaf AS (
+  SELECT r.name, coalesce(p.relid, r.name::regclass) AS relid
+  FROM (VALUES ('usage_events'), ('keys_a'), ('keys_b'), ('events_c')) r(name)
+  LEFT JOIN LATERAL pg_partition_tree(r.name::regclass) p ON true
+  WHERE coalesce(p.isleaf, true)
+), heap AS (
+  SELECT name, sum(pg_table_size(relid))::bigint AS heap, sum(c.reltuples)::bigint AS rows
+  FROM leaf JOIN pg_class c ON c.oid = relid GROUP BY 1
+), index AS (
+  SELECT name, substring(pg_get_indexdef(x.indexrelid) FROM 'btree (.*)') AS columns,
+    sum(pg_relation_size(x.indexrelid))::bigint AS size
+  FROM leaf JOIN pg_index x ON x.indrelid = relid GROUP BY 1, 2
+)
+SELECT name, rows, heap, columns, size FROM heap JOIN index USING (name) WHERE rows > 0 ORDER BY 1, 4
 """
 
 
 def _sizes(url: str) -> None:
     with psycopg.connect(url) as connection:
-        for table, rows, heap, index, size in connection.execute(_SIZES).fetchall():
-            columns = index.partition("USING btree ")[2]
+        for table, rows, heap, columns, size in connection.execute(_SIZES).fetchall():
             per_row = f"heap {heap / rows:.0f} B a row; {columns}: {size / rows:.1f} B a row, {size / 1e6:.0f} MB"
             click.echo(f"{table:13}{rows:>10} rows, {per_row}")
 
