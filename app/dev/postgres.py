@@ -38,8 +38,8 @@ _SETTINGS = {
     "listen_addresses": "",
     "unix_socket_permissions": "0700",
     "max_connections": "200",  # several web and worker processes with a pool of ten, and a test run beside them
-    # As an operator would set them (docs/operations.md): the index of idempotency keys wants to stay in memory, and a page that is
-    # touched first after a checkpoint goes into the log whole.
+    # As an operator would set them (docs/operations.md): the index of idempotency keys wants to stay in memory, and a page that
+    # is touched first after a checkpoint goes into the log whole.
     "shared_buffers": "512MB",
     "max_wal_size": "4GB",
     "checkpoint_timeout": "15min",

@@ -15,6 +15,7 @@ from enum import StrEnum
 
 _DAY = timedelta(days=1)
 _MONTHS_PER_YEAR = 12
+_DAYS_OF_EVERY_MONTH = 28
 
 
 class ResetPeriod(StrEnum):
@@ -41,6 +42,8 @@ def boundary(anchor: datetime, unit: ResetPeriod, n: int) -> datetime:
     months = n * (_MONTHS_PER_YEAR if unit is ResetPeriod.YEAR else 1)
     years_on, month_index = divmod(anchor.month - 1 + months, _MONTHS_PER_YEAR)
     year, month = anchor.year + years_on, month_index + 1
+    if anchor.day <= _DAYS_OF_EVERY_MONTH:
+        return anchor.replace(year=year, month=month)
     return anchor.replace(year=year, month=month, day=min(anchor.day, monthrange(year, month)[1]))
 
 

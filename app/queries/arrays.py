@@ -22,8 +22,14 @@ def flags(values: Iterable[bool | None]) -> str:
 
 
 def moments(values: Iterable[datetime | None]) -> str:
-    """For timestamptz[]; aware ones."""
-    return f"{{{','.join(['NULL' if value is None else _quoted(value.isoformat()) for value in values])}}}"
+    """For timestamptz[]; aware ones. Each is written out once, for most rows of a batch have the same few."""
+    written: dict[datetime | None, str] = {None: "NULL"}
+    column = []
+    for value in values:
+        if value not in written and value is not None:
+            written[value] = _quoted(value.isoformat())
+        column.append(written[value])
+    return f"{{{','.join(column)}}}"
 
 
 def uuids(values: Iterable[UUID]) -> str:
