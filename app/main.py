@@ -12,7 +12,7 @@ from app.contract.sdl import admin_sdl
 from app.db import close_engines
 from app.edge.auth import authenticate_admin
 from app.edge.health import health_handlers
-from app.edge.middleware import RequestContext
+from app.edge.middleware import RequestContext, WholeBodies
 from app.graphql import admin
 from app.graphql.controller import GraphqlDoor
 from app.graphql.loaders import Loaders
@@ -44,7 +44,7 @@ def create_app() -> Litestar:
         request_max_body_size=settings().max_body_bytes,
     )
     # Around the routing, so that what no router owns gets an id and a log line too.
-    web.asgi_handler = RequestContext(RoutedAsSent(web.asgi_handler))
+    web.asgi_handler = RequestContext(WholeBodies(RoutedAsSent(web.asgi_handler)))
     return web
 
 

@@ -1,16 +1,21 @@
 """What every request gets, whichever door it takes: an id, a log line, and headers that keep browsers careful."""
 
+import logging
+import os
 import re
 import time
-from uuid import uuid4
+from collections.abc import Awaitable, Iterable
+from typing import Final
 
 import structlog
-from litestar.datastructures import MutableScopeHeaders
 from litestar.exceptions import ClientException
 from litestar.types import ASGIApp, HTTPReceiveMessage, Message, Receive, Scope, Send, WebSocketReceiveMessage
 
+from app import logs
+
 _GIVEN_ID = re.compile(rb"[\w.:-]{1,128}", re.ASCII)
 _QUIET_PATHS = ("/healthz", "/readyz")
+_CAREFUL_HEADERS: Final = ((b"x-content-type-options", b"nosniff"), (b"referrer-policy", b"no-referrer"))
 
 log = structlog.get_logger(__name__)
 
@@ -34,27 +39,34 @@ class RequestContext:
         request_id = _request_id(scope)
         began, status = time.perf_counter(), 500
 
-        async def send_with_headers(message: Message) -> None:
+        def send_with_headers(message: Message) -> Awaitable[None]:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
-                headers = MutableScopeHeaders.from_message(message)
-                headers["X-Request-ID"] = request_id
-                headers.setdefault("X-Content-Type-Options", "nosniff")
-                headers.setdefault("Referrer-Policy", "no-referrer")
-            await send(message)
+                message["headers"] = _with_ours(message["headers"], request_id)
+            return send(message)
 
         scope.setdefault("state", {})["request_id"] = request_id
-        with structlog.contextvars.bound_contextvars(request_id=request_id):
-            try:
-                await self._app(scope, _whole_body(receive), send_with_headers)
-            finally:
-                if not scope["path"].startswith(_QUIET_PATHS):
-                    _log(scope, status, time.perf_counter() - began)
+        bound = logs.request_id.set(request_id)
+        try:
+            await self._app(scope, receive, send_with_headers)
+        finally:
+            if log.is_enabled_for(logging.INFO) and not scope["path"].startswith(_QUIET_PATHS):
+                _log(scope, status, time.perf_counter() - began)
+            logs.request_id.reset(bound)
+
+
+class WholeBodies:
+    """Goes around the framework, which would call a body that breaks off an error of the server: it raises BodyCutShortError."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await self._app(scope, _whole_body(receive), send)
 
 
 def _whole_body(receive: Receive) -> Receive:
-    """As `receive`, but a body that breaks off raises BodyCutShortError. Litestar would call it an error of the server."""
     is_complete = False
 
     async def receive_body() -> HTTPReceiveMessage | WebSocketReceiveMessage:
@@ -71,8 +83,19 @@ def _whole_body(receive: Receive) -> Receive:
 
 def _request_id(scope: Scope) -> str:
     """The caller's, if it is one that cannot forge a log line; else a new one."""
-    given = next((value for name, value in scope["headers"] if name == b"x-request-id"), b"")
-    return given.decode() if _GIVEN_ID.fullmatch(given) else uuid4().hex
+    for name, value in scope["headers"]:
+        if name == b"x-request-id":
+            if _GIVEN_ID.fullmatch(value):
+                return value.decode()
+            break
+    return os.urandom(16).hex()
+
+
+def _with_ours(headers: Iterable[tuple[bytes, bytes]], request_id: str) -> list[tuple[bytes, bytes]]:
+    """An answer's headers and those that every answer has; where a handler says something else, that stays."""
+    given = dict(headers)
+    ours = [header for header in _CAREFUL_HEADERS if header[0] not in given]
+    return [*headers, (b"x-request-id", request_id.encode()), *ours]
 
 
 def _log(scope: Scope, status: int, seconds: float) -> None:

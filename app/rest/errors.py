@@ -17,7 +17,7 @@ from litestar.exceptions import HTTPException, ValidationException
 from litestar.types import ExceptionHandlersMap
 from msgspec import UNSET, UnsetType
 
-from app import errors
+from app import errors, logs
 from app.contract.shapes import View
 from app.edge.middleware import BodyCutShortError
 from app.errors import CallerError, InvalidInputError, MeterlineError
@@ -219,8 +219,7 @@ def _shortened(text: str) -> str:
 
 def _request_id() -> str:
     """The id that the edge gave the request and that every log line carries; a new one where no edge is (in a bare app)."""
-    bound = structlog.contextvars.get_contextvars().get("request_id")
-    return str(bound) if bound else uuid4().hex
+    return logs.request_id.get() or uuid4().hex
 
 
 rest_exception_handlers: Final[ExceptionHandlersMap] = {
