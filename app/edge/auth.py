@@ -1,5 +1,6 @@
 """Who is calling the admin API: both doors ask here."""
 
+import asyncio
 import hashlib
 import time
 from collections import OrderedDict
@@ -32,6 +33,7 @@ class RecentActors:
 
 
 _recent = RecentActors()
+_asking: dict[bytes, asyncio.Task[Actor]] = {}
 
 
 async def authenticate_admin(authorization: str | None) -> Actor:
@@ -47,12 +49,28 @@ async def authenticate_admin(authorization: str | None) -> Actor:
         raise AuthenticationError("the Authorization header must carry a secret key (prv_…)")
     if presented.startswith("ey") and presented.count(".") == 2:
         raise AuthenticationError("this API needs a secret key (prv_…), not a user token")
-    digest = hashlib.sha256(presented.encode()).digest()
-    actor = _recent.get(digest)
-    if actor is None:
-        actor = await in_thread(authenticate_secret_key, presented)
-        _recent.remember(digest, actor)
+    digest = _digest(presented)
+    return _recent.get(digest) or await _asked(digest, presented)
+
+
+async def _asked(digest: bytes, presented: str) -> Actor:
+    """What the database says. A busy customer's calls, which all forget the key at the same instant, ask together once."""
+    task = _asking.get(digest)
+    if task is None:
+        task = _asking[digest] = asyncio.create_task(_ask(digest, presented))
+        task.add_done_callback(lambda _: _asking.pop(digest))
+    # Whoever gives up waiting must not end it for the others.
+    return await asyncio.shield(task)
+
+
+async def _ask(digest: bytes, presented: str) -> Actor:
+    actor = await in_thread(authenticate_secret_key, presented)
+    _recent.remember(digest, actor)
     return actor
+
+
+def _digest(presented: str) -> bytes:
+    return hashlib.sha256(presented.encode()).digest()
 
 
 def _without_scheme(authorization: str) -> str:

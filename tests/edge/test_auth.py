@@ -1,9 +1,14 @@
 """Who is calling the admin API."""
 
+import asyncio
+from typing import Any
+
 import pytest
 from freezegun import freeze_time
+from sqlalchemy import event
 
 from app.contract.users import CreateUser
+from app.db import engine
 from app.edge.auth import RecentActors, authenticate_admin
 from app.errors import AuthenticationError
 from app.services import tenants, tokens, users
@@ -98,6 +103,32 @@ async def test_without_a_cache_time_a_revoked_key_ends_at_once(tenant: Tenant) -
         assert await authenticate_admin(tenant.secret_key) == tenant.actor
         revoke(tenant)
         assert await refusal(tenant.secret_key) == UNKNOWN
+
+
+async def test_calls_that_come_at_once_ask_the_database_for_their_key_once(tenant: Tenant) -> None:
+    asked: list[str] = []
+
+    def note(_connection: Any, _cursor: Any, statement: str, *_: Any) -> None:
+        asked.append(statement)
+
+    event.listen(engine(), "before_cursor_execute", note)
+    try:
+        actors = await asyncio.gather(*(authenticate_admin(tenant.secret_key) for _ in range(50)))
+    finally:
+        event.remove(engine(), "before_cursor_execute", note)
+
+    assert actors == [tenant.actor] * 50
+    assert len([statement for statement in asked if "api_keys" in statement]) == 1
+
+
+async def test_who_gives_up_waiting_for_their_key_leaves_the_others_waiting(tenant: Tenant) -> None:
+    first = asyncio.create_task(authenticate_admin(tenant.secret_key))
+    second = asyncio.create_task(authenticate_admin(f"Bearer {tenant.secret_key}"))
+    await asyncio.sleep(0)
+
+    first.cancel()
+
+    assert await second == tenant.actor
 
 
 async def test_a_key_never_seen_by_this_process_ends_at_once(tenant: Tenant) -> None:
