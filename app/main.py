@@ -18,6 +18,7 @@ from app.graphql.controller import GraphqlDoor
 from app.graphql.loaders import Loaders
 from app.rest.docs_page import docs_router
 from app.rest.errors import rest_exception_handlers
+from app.rest.hot import HotCalls
 from app.rest.paths import RoutedAsSent
 from app.rest.router import rest_router
 from app.settings import settings
@@ -44,7 +45,8 @@ def create_app() -> Litestar:
         request_max_body_size=settings().max_body_bytes,
     )
     # Around the routing, so that what no router owns gets an id and a log line too.
-    web.asgi_handler = RequestContext(WholeBodies(RoutedAsSent(web.asgi_handler)))
+    ordinary = WholeBodies(RoutedAsSent(web.asgi_handler))
+    web.asgi_handler = RequestContext(HotCalls(ordinary, max_body_bytes=settings().max_body_bytes))
     return web
 
 

@@ -121,7 +121,11 @@ _lanes: WeakKeyDictionary[asyncio.AbstractEventLoop, _Lanes] = WeakKeyDictionary
 
 
 def _own_lanes() -> _Lanes:
-    return _lanes.setdefault(asyncio.get_running_loop(), _Lanes())
+    loop = asyncio.get_running_loop()
+    lanes = _lanes.get(loop)
+    if lanes is None:
+        lanes = _lanes[loop] = _Lanes()
+    return lanes
 
 
 async def record_usage(actor: Actor, command: RecordUsage) -> RecordedUsage:

@@ -1,7 +1,7 @@
 """Request bodies: JSON in, a command out, with the words for a bad value that both doors share."""
 
 from collections.abc import Generator
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 from litestar.dto import AbstractDTO
@@ -12,6 +12,8 @@ from litestar.typing import FieldDefinition
 from app.contract.shapes import Command, build
 from app.errors import InvalidInputError
 from app.rest.errors import MalformedRequest, UnsupportedMediaType
+
+C = TypeVar("C", bound=Command)
 
 
 class JsonBody(AbstractDTO[Command]):
@@ -28,10 +30,10 @@ class JsonBody(AbstractDTO[Command]):
             InvalidInputError: it is not the command; names the field.
         """
         content_type = self.asgi_connection.headers.get("content-type", "")
-        if not _is_json(content_type):
+        if not is_json(content_type):
             raise UnsupportedMediaType(f"Content-Type must be application/json, is {content_type or 'absent'}")
         command_type: type[Command] = self.asgi_connection.route_handler.parsed_data_field.annotation
-        return build(command_type, _decode(value))
+        return read_command(command_type, value)
 
     @classmethod
     def create_for_field_definition(cls, *_: Any, **__: Any) -> None:
@@ -55,7 +57,18 @@ class JsonBody(AbstractDTO[Command]):
         return False
 
 
-def _is_json(content_type: str) -> bool:
+def read_command(command_type: type[C], body: bytes) -> C:
+    """The command that a body asks for.
+
+    Raises:
+        MalformedRequest: it is not JSON.
+        InvalidInputError: it is not the command; names the field.
+    """
+    return build(command_type, _decode(body))
+
+
+def is_json(content_type: str) -> bool:
+    """Whether a `Content-Type` declares JSON."""
     essence = content_type.partition(";")[0].strip().lower()
     return essence == "application/json" or (essence.startswith("application/") and essence.endswith("+json"))
 

@@ -36,7 +36,7 @@ class DecodedPathParameters(ASGIMiddleware):
 
     async def handle(self, scope: Scope, receive: Receive, send: Send, next_app: ASGIApp) -> None:
         # The dictionary is the router's, cached for the next request with this path: replaced, never changed.
-        scope["path_params"] = {name: _decoded(name, value) for name, value in scope["path_params"].items()}
+        scope["path_params"] = {name: decoded(name, value) for name, value in scope["path_params"].items()}
         await next_app(scope, receive, send)
 
 
@@ -46,7 +46,8 @@ def _path_as_sent(scope: Scope) -> str:
     return raw.partition(b"?")[0].decode("ascii", errors="replace") if raw else quote(scope["path"])
 
 
-def _decoded(name: str, segment: str) -> str:
+def decoded(name: str, segment: str) -> str:
+    """The id in a segment of a path, as it was sent. Raises InvalidInputError if it cannot be one; `name` is the id's."""
     try:
         identifier = unquote(segment, errors="strict")
     except UnicodeDecodeError as problem:
