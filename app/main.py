@@ -46,7 +46,8 @@ def create_app() -> Litestar:
     )
     # Around the routing, so that what no router owns gets an id and a log line too.
     ordinary = WholeBodies(RoutedAsSent(web.asgi_handler))
-    web.asgi_handler = RequestContext(HotCalls(ordinary, max_body_bytes=settings().max_body_bytes))
+    hot = HotCalls(ordinary, max_body_bytes=settings().max_body_bytes)
+    web.asgi_handler = RequestContext(graphql.around(hot))
     return web
 
 

@@ -83,8 +83,9 @@ def register(schema_name: str) -> None:
         return len(counted)
 
 
-@pytest.fixture(scope="module")
-def client() -> Iterator[TestClient[Litestar]]:
+@pytest.fixture(scope="module", params=["around the framework", "through the framework"])
+def client(request: pytest.FixtureRequest) -> Iterator[TestClient[Litestar]]:
+    """Both ways answer alike."""
     door = GraphqlDoor(
         path="/graphql",
         sdl=SDL,
@@ -93,7 +94,10 @@ def client() -> Iterator[TestClient[Litestar]]:
         loaders=Visits,
         max_body_bytes=BODY_LIMIT,
     )
-    with TestClient(Litestar([door.router()], lifespan=[door.lifespan], openapi_config=None)) as test_client:
+    app = Litestar([door.router()], lifespan=[door.lifespan], openapi_config=None)
+    if request.param == "around the framework":
+        app.asgi_handler = door.around(app.asgi_handler)
+    with TestClient(app) as test_client:
         yield test_client
 
 
@@ -343,3 +347,9 @@ def test_any_json_value_comes_back_as_it_went(client):
     value = {"a": [1, 2.5, None, True, "é漢😀\u2028"], "big": 10**30, "": {}, "empty": []}
     _, answer = post(client, {"query": "query ($v: JSON) { echo(value: $v) }", "variables": {"v": value}})
     assert answer == {"data": {"echo": value}}
+
+
+@pytest.mark.parametrize(("host", "status"), [("meterline.test:8000", 200), ("a~b", 200), ("a b", 400)])
+def test_a_host_that_is_none_is_refused(client, host, status):
+    response = client.post("/graphql", content='{"query": "{who}"}', headers=KEY | {"Host": host})
+    assert response.status_code == status

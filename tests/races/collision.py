@@ -23,9 +23,9 @@ async def collided(
     books: Books, rows: Sequence[Row], calls: Sequence[Awaitable[T]], *, waiting: int | None = None
 ) -> list[T | RefusedError]:
     """Outcomes in the order of the calls. `waiting` is how many of them need one of the rows; all, unless said."""
-    with _held(books, rows) as connection:
+    with held(books, rows) as connection:
         racing = asyncio.create_task(_outcomes(calls))
-        await _until_waiting(connection, len(calls) if waiting is None else waiting)
+        await until_waiting(connection, len(calls) if waiting is None else waiting)
     return await racing
 
 
@@ -34,7 +34,8 @@ async def _outcomes(calls: Sequence[Awaitable[T]]) -> list[T | RefusedError]:
 
 
 @contextmanager
-def _held(books: Books, rows: Sequence[Row]) -> Iterator[psycopg.Connection[Any]]:
+def held(books: Books, rows: Sequence[Row]) -> Iterator[psycopg.Connection[Any]]:
+    """The rows are ours until the block ends; whoever needs one waits."""
     with psycopg.connect(books.database_url) as connection:
         for table, row_id in rows:
             connection.execute(
@@ -44,7 +45,8 @@ def _held(books: Books, rows: Sequence[Row]) -> Iterator[psycopg.Connection[Any]
         yield connection
 
 
-async def _until_waiting(connection: psycopg.Connection[Any], count: int) -> None:
+async def until_waiting(connection: psycopg.Connection[Any], count: int) -> None:
+    """Until so many transactions of the product wait for a row."""
     deadline = time.monotonic() + _PATIENCE_SECONDS
     while _waiting(connection) < count:
         assert time.monotonic() < deadline, "not all of the calls came to wait for the rows"

@@ -69,6 +69,17 @@ class Web:
             os.kill(int(child), signal.SIGKILL)
         wait_until(lambda: not any(is_running(int(child)) for child in children))
 
+    def terminate(self, *, with_its_worker: bool = False) -> None:
+        """SIGTERM, to the server alone or, as some platforms do it, to its worker as well."""
+        if with_its_worker:
+            os.killpg(self._process.pid, signal.SIGTERM)
+        else:
+            self._process.terminate()
+
+    def exit_code(self) -> int:
+        """Waits for the end."""
+        return self._process.wait(20)
+
     def stop(self) -> None:
         """An orderly end, then an end."""
         self._process.terminate()
