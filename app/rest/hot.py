@@ -25,9 +25,9 @@ from app.edge.messages import Body, Headers, has_one_of_each, has_plain_host, he
 from app.errors import CallerError, MeterlineError
 from app.rest.bodies import is_json, read_command
 from app.rest.errors import answer_error, answer_fault
+from app.rest.idempotency import with_key
 from app.rest.parameters import KEY_HEADER
 from app.rest.paths import PREFIX, decoded
-from app.rest.usage import with_key
 
 USAGE: Final = f"{PREFIX}/usage"
 ACCESS: Final = f"{PREFIX}/users/{{userId}}/features/{{featureId}}/access"
