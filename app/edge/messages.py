@@ -33,7 +33,8 @@ class Body:
     """The body of a request. Whoever has read it can still leave the request to another, who then has `again` to receive it."""
 
     def __init__(self, headers: Headers, receive: Receive) -> None:
-        self._announced = headers.get(b"content-length", b"")
+        # Of a body in chunks a length says nothing.
+        self._announced = b"" if b"transfer-encoding" in headers else headers.get(b"content-length", b"")
         self._receive = receive
         self._read: list[HTTPReceiveMessage | WebSocketReceiveMessage] = []
 

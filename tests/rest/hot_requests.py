@@ -69,6 +69,15 @@ PLAIN: dict[str, tuple[Request, int]] = {
     "a bearer": (post(CALL, authorization(b" bearer  SECRET ")), 200),
     "a host with a port": (post(CALL, (b"host", b"[::1]:8000")), 200),
     "no announced length": (post(CALL, NO_LENGTH), 200),
+    "a length that does not count": (
+        post(
+            CALL,
+            (b"transfer-encoding", b"chunked"),
+            content_length(b"16"),
+            pieces=(b'{"userId": "ada"', b', "featureId": "api-calls"}'),
+        ),
+        200,
+    ),
     "many pieces": (post(CALL, pieces=(b'{"userId": "ada", ', b'"featureId"', b"", b': "api-calls"}')), 200),
     "an end of its own": (post(CALL, pieces=(json.dumps(CALL).encode(), b"")), 200),
     "nobody": (post(CALL, authorization(b"")), 401),
