@@ -59,7 +59,7 @@ class Json:
         return value
 
     def parse_literal(self, ast: Any, variables: Mapping[str, Any] | None = None) -> Any:
-        # Validation calls this without variables, execution with them (`engine_patches`): both must accept `{a: $b}`.
+        # Validation calls this without variables, execution with them (`engine.patches`): both must accept `{a: $b}`.
         return plain(ast, variables or {})
 
     parse_literal.takes_variables = True  # type: ignore[attr-defined] # a mark on the function itself

@@ -23,7 +23,7 @@ SMALL_SDL = "type Query { x: Int }"
 ENGINES = f"""
 import asyncio, pathlib, resource, threading, tartiflette
 from app.graphql.engine import cook_engine
-from app.graphql.engine_patches import patch_engine
+from app.graphql.engine.patches import patch_engine
 
 async def bare():
     engine = tartiflette.Engine("{SMALL_SDL}", schema_name="bare")

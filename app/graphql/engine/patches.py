@@ -40,7 +40,7 @@ def patch_engine() -> None:
     """
     found = version("tartiflette")
     if found != PATCHED_VERSION:
-        raise RuntimeError(f"app/graphql/engine_patches.py corrects tartiflette {PATCHED_VERSION}, found {found}")
+        raise RuntimeError(f"app/graphql/engine/patches.py corrects tartiflette {PATCHED_VERSION}, found {found}")
     _free_parsed_json()
     _leave_cycles_to_the_gate()
     _print_lists_and_objects_in_errors()
