@@ -22,8 +22,16 @@ Parsed = tuple[Any, list[TartifletteError] | None]
 ParseAndValidate = Callable[[str, Any], Parsed]
 
 
-def gated(limits: Limits) -> Callable[[ParseAndValidate], ParseAndValidate]:
-    """The decorator for one engine: `query_cache_decorator=gated(limits)`."""
+def _as_it_is(document: Any) -> Any:
+    return document
+
+
+def gated(limits: Limits, keep: Callable[[Any], Any] = _as_it_is) -> Callable[[ParseAndValidate], ParseAndValidate]:
+    """The decorator for one engine: `query_cache_decorator=gated(limits)`.
+
+    Args:
+        keep: makes of a valid document what is cached, and given to the engine, in its place.
+    """
 
     def decorate(parse_and_validate: ParseAndValidate) -> ParseAndValidate:
         cache: DocumentCache[Any] = DocumentCache(documents=limits.cached_documents, size_bytes=limits.cached_bytes)
@@ -39,8 +47,9 @@ def gated(limits: Limits) -> Callable[[ParseAndValidate], ParseAndValidate]:
             errors = errors or [*conflicting_fields(document, schema), *misused_variables(document, schema)]
             if errors:
                 return None, errors
-            cache.put(query, document)
-            return document, None
+            kept = keep(document)
+            cache.put(query, kept)
+            return kept, None
 
         return parse_gated
 

@@ -10,6 +10,8 @@ from tartiflette.resolver.default import sync_arguments_coercer
 
 from app.graphql.ast_limits import load_within_limits
 from app.graphql.engine.answers import AnswerSize, current_answer
+from app.graphql.engine.fast.documents import Document
+from app.graphql.engine.fast.operations import SharedParts
 from app.graphql.engine.patches import patch_engine
 from app.graphql.engine.resolvers import attribute_of_parent
 from app.graphql.errors import ERRORS_PER_RESPONSE, coerce_error, current_request_id
@@ -34,6 +36,28 @@ class _Tartiflette(tartiflette.Engine):
     async def cook(self, *arguments: Any, **settings: Any) -> None:
         await super().cook(*arguments, **settings)
         self._build_response = functools.partial(_build_response, error_coercer=self._error_coercer)
+        self._shared = SharedParts(self._schema)
+
+    def planned(self, document: Any) -> Document:
+        """What the gate keeps in the place of a valid document, and `_perform_query` gets."""
+        return Document(document, self._shared)
+
+    async def _perform_query(
+        self,
+        schema: Any,
+        document: Any,
+        request_parsing_errors: list[Any] | None = None,
+        operation_name: str | None = None,
+        context: Any = None,
+        variables: dict[str, Any] | None = None,
+        initial_value: Any = None,
+    ) -> dict[str, Any]:
+        if isinstance(document, Document):
+            return await document.execute(operation_name, context, variables, self._build_response)
+        answer: dict[str, Any] = await super()._perform_query(
+            schema, document, request_parsing_errors, operation_name, context, variables, initial_value
+        )
+        return answer
 
     @property
     def type_definitions(self) -> dict[str, Any]:
@@ -83,13 +107,16 @@ class Engine:
         }
 
 
-async def cook_engine(sdl: str, register: Callable[[str], None], *, limits: Limits | None = None) -> Engine:
+async def cook_engine(
+    sdl: str, register: Callable[[str], None], *, limits: Limits | None = None, fast: bool = True
+) -> Engine:
     """An engine for a schema, ready to execute.
 
     Args:
         sdl: the whole schema as text. It declares the scalars DateTime and JSON where it uses them.
         register: links resolvers to the schema name it is given, through `resolver`.
         limits: what documents may ask for; the defaults are for production.
+        fast: execute by plans (see `engine.fast`). Without them the library executes, to the same answers.
 
     Raises:
         RuntimeError: tartiflette is not the version that `patches` corrects.
@@ -104,8 +131,6 @@ async def cook_engine(sdl: str, register: Callable[[str], None], *, limits: Limi
         schema_name=schema_name,
         modules=[_INTROSPECTION_MODULE],
         error_coercer=coerce_error,
-        # The gate: see `gate` and `ast_limits` for what each of the two sees.
-        query_cache_decorator=gated(limits),
         json_loader=functools.partial(load_within_limits, limits=limits),
         # A task for each field and argument costs more than everything else the engine does. Resolvers ask for
         # concurrency one by one.
@@ -114,7 +139,8 @@ async def cook_engine(sdl: str, register: Callable[[str], None], *, limits: Limi
         custom_default_arguments_coercer=sync_arguments_coercer,
         custom_default_resolver=attribute_of_parent,
     )
-    await engine.cook()
+    # The gate: see `gate` and `ast_limits` for what each of the two sees.
+    await engine.cook(query_cache_decorator=gated(limits, engine.planned) if fast else gated(limits))
     return Engine(engine, limits)
 
 
