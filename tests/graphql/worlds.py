@@ -8,6 +8,7 @@ from typing import Any
 
 from tartiflette import Scalar
 from tartiflette.constants import UNDEFINED_VALUE
+from tartiflette.language.ast import IntValueNode
 
 from app.errors import InvalidInputError
 from app.graphql.engine import resolver
@@ -136,7 +137,7 @@ class Odd:
         return {"odd": value} if value != 7 else None
 
     def parse_literal(self, ast: Any) -> Any:
-        return self.coerce_input(int(ast.value))
+        return self.coerce_input(int(ast.value)) if isinstance(ast, IntValueNode) else UNDEFINED_VALUE
 
 
 def register(schema_name: str) -> None:
