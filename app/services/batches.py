@@ -8,8 +8,11 @@ from sqlmodel import Session
 from app.contract.actors import Actor
 from app.contract.usage import RecordedUsage, RecordedUsages, RecordUsages, UsageError, UsageResult
 from app.errors import InvalidInputError, MeterlineError
+from app.queries.ledger import Entry
 from app.services.meters import run_metering, write
 from app.services.usage import Batch, Call, Decided, decide_in_order, record_many, recorded_view
+
+_BECAUSE = "Not recorded: event "
 
 
 def record_batch(actor: Actor, command: RecordUsages) -> RecordedUsages:
@@ -26,26 +29,35 @@ def record_batch(actor: Actor, command: RecordUsages) -> RecordedUsages:
     if command.all_or_nothing:
         return run_metering(lambda session: _all_or_nothing(session, calls))
     answers = record_many(calls)
-    refused = [n for n, answer in enumerate(answers) if isinstance(answer, MeterlineError) or not answer.recorded]
-    return _view([_result(answer) for answer in answers], refused[0] if refused else None)
+    return _view([_result(answer) for answer in answers], _first_refused(answers))
 
 
 def _all_or_nothing(session: Session, calls: Sequence[Call]) -> RecordedUsages:
     batch = decide_in_order(session, calls)
-    culprits = [n for n, decided in enumerate(batch.decided) if not _is_recorded(decided)]
-    if not culprits:
+    culprit = _first_refused([one if isinstance(one, MeterlineError) else one[0] for one in batch.decided])
+    if culprit is None:
         write(session, batch.meters.by_pair.values(), batch.new)
     elif not any(isinstance(decided, MeterlineError) for decided in batch.decided):
-        _refuse(batch, culprits[0])
+        _refuse(batch, culprit)
         write(session, [], batch.new)
     else:
-        return _view([_undecided(decided, culprits[0]) for decided in batch.decided], culprits[0])
+        return _view([_undecided(decided, culprit) for decided in batch.decided], culprit)
     results = [_result(one if isinstance(one, MeterlineError) else recorded_view(*one)) for one in batch.decided]
-    return _view(results, culprits[0] if culprits else None)
+    return _view(results, culprit)
 
 
-def _is_recorded(decided: Decided) -> bool:
-    return not isinstance(decided, MeterlineError) and decided[0].recorded
+def _first_refused(outcomes: Sequence[Entry | RecordedUsage | MeterlineError]) -> int | None:
+    """The place of the first that was not recorded for a reason of its own; if all only went down with another, the first.
+
+    When the keys of a refused batch answer its repeat, all are refused, and the culprit must still be the one that it was.
+    """
+    reasons = {
+        n: None if isinstance(outcome, MeterlineError) else outcome.reason
+        for n, outcome in enumerate(outcomes)
+        if isinstance(outcome, MeterlineError) or not outcome.recorded
+    }
+    own = (n for n, reason in reasons.items() if reason is None or not reason.startswith(_BECAUSE))
+    return next(own, next(iter(reasons), None))
 
 
 def _refuse(batch: Batch, culprit: int) -> None:
@@ -58,7 +70,7 @@ def _refuse(batch: Batch, culprit: int) -> None:
 
 
 def _because_of(culprit: int) -> str:
-    return f"Not recorded: event {culprit} of this all-or-nothing batch was not (counted from 0)."
+    return f"{_BECAUSE}{culprit} of this all-or-nothing batch was not (counted from 0)."
 
 
 def _undecided(decided: Decided, culprit: int) -> UsageResult:

@@ -1,11 +1,13 @@
 """A shop to tell stories about: one tenant, its catalogue and its customers, in as few words as the story needs."""
 
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import text
 from sqlmodel import SQLModel
 
+from app import clock
 from app.contract.actors import Actor
 from app.contract.features import CreateFeature, Feature
 from app.contract.packages import CreatePackage, EntitlementTerms, Package, PackageFeatureTerms
@@ -76,6 +78,11 @@ class Shop:
 
     def access(self, delta: int = 1, *, user_id: str = "ada", feature_id: str = "calls") -> Entitlement:
         return entitlements.check_access(self.actor, CheckAccess(user_id=user_id, feature_id=feature_id, delta=delta))
+
+    @staticmethod
+    def now_and(**more: float) -> datetime:
+        """So much later than now, in the words of `timedelta`."""
+        return clock.now() + timedelta(**more)
 
     def used(self) -> int | None:
         """What `check_access` says; None without a period."""

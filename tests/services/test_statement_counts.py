@@ -10,9 +10,9 @@ from sqlalchemy import Engine, event
 from app.contract.billing import LinkPrice
 from app.contract.packages import PackageFeatureTerms
 from app.contract.shapes import PageRequest
-from app.contract.usage import CheckAccess, RecordUsage
+from app.contract.usage import CheckAccess, RecordUsage, RecordUsages
 from app.domain.entitlements import FeatureType
-from app.services import billing, entitlements, packages, subscriptions, usage
+from app.services import batches, billing, entitlements, packages, subscriptions, usage
 from tests.services.shop import EVERYTHING, Shop, counted
 from tests.tenants import new_tenant
 
@@ -116,3 +116,30 @@ def test_recording_many_costs_as_many_statements_as_recording_one(full: Shop) ->
 
     # the locks, the keys, candidates; then the counters and the entries are written
     assert (one, many) == (6, 6)
+
+
+@pytest.mark.parametrize(("over_limit", "cost_of_both"), [(False, 6), (True, 5)])
+def test_a_batch_of_many_costs_as_many_statements_as_a_batch_of_one(
+    full: Shop, over_limit: bool, cost_of_both: int
+) -> None:
+    def batch(count: int) -> RecordUsages:
+        events = [
+            RecordUsage(
+                user_id=f"user-{number}",
+                feature_id="feature-0",
+                delta=-1,  # nothing refuses it, whatever was used before
+                idempotency_key=f"{over_limit}-{count}-{number}",
+            )
+            for number in range(count)
+        ]
+        if over_limit:
+            events.append(RecordUsage(user_id="user-0", feature_id="feature-0", delta=2**31 - 1))
+        return RecordUsages(events=events, all_or_nothing=True)
+
+    for number in range(MANY):
+        full.record(1, user_id=f"user-{number}", feature_id="feature-0")  # counters of this period are there
+
+    costs = [cost(lambda n=n: batches.record_batch(full.actor, batch(n))) for n in (1, MANY)]
+
+    # the locks, the keys, candidates, the entries and their keys; the counters too, if they have changed
+    assert costs == [cost_of_both, cost_of_both]
