@@ -49,8 +49,11 @@ class CallerError(MeterlineError):
     code = "BAD_USER_INPUT"
 
 
-class InvalidInputError(CallerError):
-    """A value breaks a rule. `field` is the path of the value in the caller's words, such as `features[0].id`."""
+class InvalidInputError(CallerError, ValueError):
+    """A value breaks a rule. `field` is the path of the value in the caller's words, such as `features[0].id`.
+
+    A ValueError too, because of those alone msgspec tells at which place of a larger value they were raised.
+    """
 
     def __init__(self, field: str, problem: str) -> None:
         super().__init__(f"{field}: {problem}")

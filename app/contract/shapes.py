@@ -61,11 +61,18 @@ def invalid_input(refusal: msgspec.ValidationError) -> InvalidInputError:
     message = str(refusal)
     found = _PATH.search(message)
     path = found["path"] if found else ""
+    rule = refusal.__cause__
+    if isinstance(rule, InvalidInputError):  # a command inside this one refused itself, not knowing where it stands
+        return InvalidInputError(_inside(path, rule.field), rule.problem)
     problem = _PATH.sub("", message)
     named = _NAMED_FIELD.search(problem)
     if named:
-        path = f"{path}.{named['field']}" if path else named["field"]
+        path = _inside(path, named["field"])
     return InvalidInputError(path or "body", problem)
+
+
+def _inside(path: str, field: str) -> str:
+    return f"{path}.{field}" if path else field
 
 
 def in_utc(field: str, moment: datetime) -> datetime:

@@ -1,5 +1,6 @@
 """Usage and access over GraphQL."""
 
+import re
 from typing import Any
 
 from app.contract.actors import Actor
@@ -72,4 +73,4 @@ def batch_of(arguments: dict[str, Any]) -> RecordUsages:
     try:
         return build(RecordUsages, asked | given({"allOrNothing": arguments.get("allOrNothing")}))
     except InvalidInputError as refusal:
-        raise InvalidInputError(f"input{refusal.field.removeprefix('events')}", refusal.problem) from None
+        raise InvalidInputError(re.sub("^events", "input", refusal.field), refusal.problem) from None
