@@ -182,7 +182,7 @@ def _commit(session: Session, actor: Actor, reservation_id: int, command: Commit
         return settled, True
     if status is not ReservationStatus.HELD:
         raise ReservationError(f"Reservation {reservation_id} cannot be committed: it is {status}.")
-    entry = _settlement(session, meter, row, delta, now)
+    entry = _settlement(session, actor, meter, row, delta, now)
     if entry.recorded:
         meter.count(entry)
     write(session, [meter], [entry])
@@ -191,7 +191,9 @@ def _commit(session: Session, actor: Actor, reservation_id: int, command: Commit
     return entry, False
 
 
-def _settlement(session: Session, meter: Meter, row: models.Reservation, delta: int, now: datetime) -> Entry:
+def _settlement(
+    session: Session, actor: Actor, meter: Meter, row: models.Reservation, delta: int, now: datetime
+) -> Entry:
     """The event of a commit: by the terms that the reservation was granted by, in its period, at its moment."""
     period = Period(row.period_start, row.period_end)
     fill(session, [(meter, period)], now)
@@ -204,7 +206,7 @@ def _settlement(session: Session, meter: Meter, row: models.Reservation, delta: 
         action=RecordUsageAction.ADD,
         delta=delta,
         # Room for the amount held was promised; what has happened since cannot take it back.
-        enforcement=Enforcement.RECORD if delta <= row.amount else Enforcement.REFUSE,
+        enforcement=Enforcement.RECORD if delta <= row.amount else actor.enforcement,
     )
     return Entry(
         tenant_id=row.tenant_id,

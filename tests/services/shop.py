@@ -72,6 +72,10 @@ class Shop:
     def subscription(self, subscription_id: str) -> Subscription:
         return subscriptions.get_subscription(self.actor, subscription_id)
 
+    def subscriptions(self, user_id: str = "ada") -> list[Subscription]:
+        """All that the user ever had, oldest first."""
+        return subscriptions.list_subscriptions(self.actor, EVERYTHING, user_id).data
+
     def record(self, delta: int = 1, action: RecordUsageAction = ADD, **more: Any) -> RecordedUsage:
         command = {"user_id": "ada", "feature_id": "calls", "delta": delta, "action": action} | more
         return usage.record_usage(self.actor, RecordUsage(**command))

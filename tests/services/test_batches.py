@@ -6,7 +6,15 @@ import pytest
 from msgspec.structs import replace
 
 from app.contract.packages import PackageFeatureTerms
-from app.contract.usage import BATCH_MAX, Consumption, RecordedUsages, RecordUsage, RecordUsages, UsageError, UsageResult
+from app.contract.usage import (
+    BATCH_MAX,
+    Consumption,
+    RecordedUsages,
+    RecordUsage,
+    RecordUsages,
+    UsageError,
+    UsageResult,
+)
 from app.domain.entitlements import NO_SUBSCRIPTION, FeatureType
 from app.domain.metering import BINARY_HAS_NO_USAGE, LIMIT_WOULD_BE_EXCEEDED
 from app.errors import InvalidInputError
