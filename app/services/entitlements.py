@@ -89,10 +89,17 @@ def show_usage(actor: Actor, user_id: str, feature_id: str) -> ShowUsage:
         decider, current = position.decider, position.period
         past = list(islice(past_periods(decider.anchor, decider.reset_period, current.start), PAST_PERIODS_MAX))
         ((used_now, held_now),) = _amounts(session, [position], now)
-        used_then = replayed_totals(session, [(position.pair, period) for period in past])
+        windows = [(position.pair, period) for period in past]
+        used_then = replayed_totals(session, windows)
+        # A reservation made just before a period ended is held there until it is settled.
+        may_hold = position.counter is not None and position.counter.may_hold(now)
+        held_then = held_amounts(session, windows, now) if may_hold else [0] * len(windows)
     return ShowUsage(
         current=_in_period(decider, current, used_now, held_now),
-        past=[_in_period(decider, period, used, 0) for period, used in zip(past, used_then, strict=True)],
+        past=[
+            _in_period(decider, period, used, held)
+            for period, used, held in zip(past, used_then, held_then, strict=True)
+        ],
     )
 
 

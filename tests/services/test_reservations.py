@@ -6,10 +6,18 @@ import pytest
 from freezegun import freeze_time
 
 from app.contract.reservations import CommitReservation, ReservedUsage, ReserveUsage
+from app.contract.usage import Consumption
+from app.contract.users import UpdateUser
 from app.domain.metering import LIMIT_WOULD_BE_EXCEEDED
 from app.domain.reservations import ReservationStatus
-from app.errors import IdempotencyConflictError, ReservationError, ReservationNotFoundError
+from app.errors import (
+    IdempotencyConflictError,
+    ReservationError,
+    ReservationNotFoundError,
+)
+from app.services import users
 from app.services.reservations import commit_reservation, get_reservation, release_reservation, reserve_usage
+from tests.services.at_once import at_once
 from tests.services.shop import SET, Shop, counted
 from tests.tenants import Tenant
 
@@ -35,6 +43,10 @@ def held(shop: Shop) -> tuple[int, int]:
     consumption = shop.access().consumption
     assert consumption is not None
     return consumption.used, consumption.reserved
+
+
+def of(used: int, reserved: int = 0, *, budget: int = 500) -> Consumption:
+    return Consumption(used=used, budget=budget, overage_enabled=False, reserved=reserved)
 
 
 def test_twenty_simultaneous_reservations_of_75_out_of_500_give_exactly_six(shop: Shop) -> None:
@@ -146,3 +158,92 @@ def test_another_tenants_reservation_is_not_there(shop: Shop, other_tenant: Tena
         with pytest.raises(ReservationNotFoundError):
             release_reservation(other_tenant.actor, identifier)
     assert held(shop) == (0, 10)
+
+
+def test_what_is_held_at_the_end_of_a_period_is_shown_there_and_limits_late_events(shop: Shop) -> None:
+    with freeze_time("2026-01-31T10:00:00Z") as clock:
+        shop.user("bob")
+        shop.subscribe("pro", user_id="bob")
+        clock.move_to("2026-02-28T09:59:00Z")
+        made = reserve_usage(shop.actor, ReserveUsage(user_id="bob", feature_id="calls", delta=200, ttl_seconds=600))
+        clock.move_to("2026-02-28T10:00:00Z")
+
+        usage = shop.usage(user_id="bob")
+        assert (usage.current.consumption.reserved, [past.consumption.reserved for past in usage.past]) == (0, [200])
+        then = shop.now_and(seconds=-1)
+        refused = shop.record(301, user_id="bob", timestamp=then)
+        assert (refused.recorded, refused.reason, refused.consumption) == (False, LIMIT_WOULD_BE_EXCEEDED, of(0, 200))
+        assert shop.record(300, user_id="bob", timestamp=then).recorded is True
+        assert shop.record(500, user_id="bob").recorded is True
+
+        assert commit_reservation(shop.actor, made.reservation.id, CommitReservation()).recorded is True
+        usage = shop.usage(user_id="bob")
+        assert (usage.current.consumption, [past.consumption for past in usage.past]) == (of(500), [of(500)])
+
+
+def test_a_settlement_with_nothing_used_records_a_zero_and_frees_all(shop: Shop) -> None:
+    made = reserve(shop, 400)
+
+    settled = commit_reservation(shop.actor, made.reservation.id, CommitReservation(delta=0))
+
+    assert (settled.recorded, settled.consumption) == (True, of(0))
+    found = get_reservation(shop.actor, made.reservation.id)
+    assert (found.status, found.event_id) == (ReservationStatus.COMMITTED, settled.event_id)
+
+
+def test_a_refused_settlement_is_kept_in_the_ledger_and_can_be_tried_again(shop: Shop) -> None:
+    made = reserve(shop, 100)
+    shop.record(400)
+    commit_reservation(shop.actor, made.reservation.id, CommitReservation(delta=101))
+
+    rows = shop.rows("usage_events")["usage_events"]
+    assert [(row[6], row[7], row[8]) for row in rows] == [(400, 400, True), (101, 0, False)]
+    assert get_reservation(shop.actor, made.reservation.id).status is ReservationStatus.HELD
+    assert commit_reservation(shop.actor, made.reservation.id, CommitReservation(delta=100)).recorded is True
+
+
+def test_a_reservation_of_a_renamed_user_is_still_theirs(shop: Shop) -> None:
+    made = reserve(shop, 100, key="k")
+    users.update_user(shop.actor, "ada", UpdateUser(id="lovelace"))
+
+    assert get_reservation(shop.actor, made.reservation.id).user_id == "lovelace"
+    command = ReserveUsage(user_id="lovelace", feature_id="calls", delta=100, idempotency_key="k")
+    assert reserve_usage(shop.actor, command).duplicate is True
+    commit_reservation(shop.actor, made.reservation.id, CommitReservation(delta=7))
+    assert shop.access(user_id="lovelace").consumption == of(7)
+
+
+def test_a_key_is_for_one_user_feature_amount_and_time_and_a_refusal_does_not_use_it_up(shop: Shop) -> None:
+    shop.user("bob")
+    shop.feature("mails")
+    assert reserve(shop, 501, key="k").reserved is False
+    assert reserve(shop, 500, key="k").duplicate is False
+
+    for other in ({"user_id": "bob"}, {"feature_id": "mails"}, {"delta": 1}, {"ttl_seconds": 301}):
+        asked = {"user_id": "ada", "feature_id": "calls", "delta": 500, "idempotency_key": "k"} | other
+        with pytest.raises(IdempotencyConflictError):
+            reserve_usage(shop.actor, ReserveUsage(**asked))
+    assert held(shop) == (0, 500)
+
+
+def test_one_key_at_once_holds_once(shop: Shop) -> None:
+    answers = at_once(*[lambda: reserve(shop, 75, key="k")] * 8)
+
+    assert len({answer.reservation.id for answer in answers}) == 1
+    assert sorted(answer.duplicate for answer in answers) == [False] + [True] * 7
+    assert held(shop) == (0, 75)
+
+
+def test_settled_and_released_at_once_it_ends_one_way(shop: Shop) -> None:
+    made = reserve(shop, 75)
+    commit = CommitReservation(delta=75)
+
+    answers = at_once(
+        *[lambda: commit_reservation(shop.actor, made.reservation.id, commit)] * 4,
+        *[lambda: release_reservation(shop.actor, made.reservation.id)] * 4,
+    )
+
+    status = get_reservation(shop.actor, made.reservation.id).status
+    losers = answers[4:] if status is ReservationStatus.COMMITTED else answers[:4]
+    assert [type(answer) for answer in losers] == [ReservationError] * 4
+    assert held(shop) == ((75, 0) if status is ReservationStatus.COMMITTED else (0, 0))
