@@ -160,6 +160,27 @@ def test_a_consumable_is_accessible_while_delta_fits_or_overage_is_on(
     )
 
 
+@pytest.mark.parametrize(
+    ("decider", "held", "delta", "access"),
+    [
+        (candidate(limit=1000), 600, 100, True),
+        (candidate(limit=1000), 600, 101, False),
+        (candidate(limit=1000), 700, 1, False),
+        (candidate(limit=1000), 9999, 1, False),
+        (candidate(limit=1000, overage_enabled=True), 9999, 1, True),
+        (candidate(limit=None), 9999, 1, True),
+    ],
+)
+def test_what_is_held_is_spoken_for_and_shown_apart_from_what_is_used(
+    decider: Candidate, held: int, delta: int, access: bool
+) -> None:
+    assert decide_access(FeatureType.CONSUMABLE, decider, used=300, held=held, delta=delta) == Access(
+        access=access,
+        reason=ALLOWED_CONSUMABLE if access else ALLOWANCE_EXHAUSTED,
+        consumption=Consumption(used=300, budget=decider.limit, overage_enabled=decider.overage_enabled, reserved=held),
+    )
+
+
 @pytest.mark.parametrize("decider", [candidate(limit=None), candidate(limit=0)])
 def test_a_binary_feature_is_accessible_to_who_is_subscribed(decider: Candidate) -> None:
     assert decide_access(FeatureType.BINARY, decider, used=0, delta=1) == Access(
@@ -178,12 +199,13 @@ def test_without_a_subscription_there_is_no_access_and_no_consumption(feature_ty
     feature_type=st.sampled_from(FeatureType),
     decider=st.none() | candidates,
     used=st.integers(0, 2**31 - 1),
+    held=st.integers(0, 2**31 - 1),
     delta=st.integers(1, 2**31 - 1),
 )
 def test_every_answer_has_one_of_four_reasons_and_only_a_consumable_has_consumption(
-    feature_type: FeatureType, decider: Candidate | None, used: int, delta: int
+    feature_type: FeatureType, decider: Candidate | None, used: int, held: int, delta: int
 ) -> None:
-    answer = decide_access(feature_type, decider, used=used, delta=delta)
+    answer = decide_access(feature_type, decider, used=used, held=held, delta=delta)
 
     assert answer.reason in (
         {ALLOWED_CONSUMABLE, ALLOWED_BINARY} if answer.access else {NO_SUBSCRIPTION, ALLOWANCE_EXHAUSTED}
@@ -192,7 +214,7 @@ def test_every_answer_has_one_of_four_reasons_and_only_a_consumable_has_consumpt
     if answer.consumption is not None and not answer.access:
         assert answer.consumption.budget is not None
         assert not answer.consumption.overage_enabled
-        assert answer.consumption.used + delta > answer.consumption.budget
+        assert answer.consumption.used + answer.consumption.reserved + delta > answer.consumption.budget
 
 
 def test_the_allowed_consumable_text_is_the_documented_one_byte_for_byte() -> None:

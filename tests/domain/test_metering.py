@@ -33,10 +33,12 @@ def candidate(limit: int | None, *, overage_enabled: bool = False) -> Candidate:
 
 
 def decide_consumable(
-    decider: Candidate | None, used: int, event: Event, enforcement: Enforcement = REFUSE
+    decider: Candidate | None, used: int, event: Event, enforcement: Enforcement = REFUSE, held: int = 0
 ) -> Decision:
     action, delta = event
-    return decide(FeatureType.CONSUMABLE, decider, used=used, action=action, delta=delta, enforcement=enforcement)
+    return decide(
+        FeatureType.CONSUMABLE, decider, used=used, action=action, delta=delta, enforcement=enforcement, held=held
+    )
 
 
 def recorded(applied: int, used: int) -> Decision:
@@ -149,6 +151,51 @@ def test_nobody_records_without_a_subscription_or_on_a_binary_feature(event: Eve
         on_binary = decide(FeatureType.BINARY, decider, used=3, action=action, delta=delta, enforcement=enforcement)
         assert on_binary == refused(3, BINARY_HAS_NO_USAGE)
     assert decide_consumable(None, 3, event, enforcement) == refused(3, NO_SUBSCRIPTION)
+
+
+@pytest.mark.parametrize(
+    ("used", "held", "event", "expected"),
+    [
+        (300, 600, (ADD, 100), recorded(100, 400)),
+        (300, 600, (ADD, 101), refused(300, LIMIT_WOULD_BE_EXCEEDED)),
+        (300, 600, (SET, 400), recorded(100, 400)),
+        (300, 600, (SET, 401), refused(300, LIMIT_WOULD_BE_EXCEEDED)),
+        (900, 600, (ADD, -1), recorded(-1, 899)),
+        (900, 600, (SET, 400), recorded(-500, 400)),
+        (0, 1000, (ADD, 1), refused(0, LIMIT_WOULD_BE_EXCEEDED)),
+        (0, 1000, (SET, 0), recorded(0, 0)),
+        (0, 1001, (SET, 0), refused(0, LIMIT_WOULD_BE_EXCEEDED)),
+    ],
+)
+def test_what_is_held_leaves_less_room_within_a_hard_limit_of_1000_and_is_not_used(
+    used: int, held: int, event: Event, expected: Decision
+) -> None:
+    assert decide_consumable(candidate(1000), used, event, held=held) == expected
+
+
+@pytest.mark.parametrize("enforcement", Enforcement)
+def test_what_is_held_must_fit_into_an_int_with_what_is_used_whoever_decides(enforcement: Enforcement) -> None:
+    for decider in (candidate(None), candidate(10, overage_enabled=True)):
+        fits = decide_consumable(decider, 4, (ADD, INT32_MAX - 10), enforcement, held=6)
+        assert fits == recorded(INT32_MAX - 10, INT32_MAX - 6)
+        for event in ((ADD, INT32_MAX - 9), (SET, INT32_MAX - 5)):
+            assert decide_consumable(decider, 4, event, enforcement, held=6) == refused(4, TOTAL_OUT_OF_RANGE)
+
+
+@given(decider=deciders, used=st.integers(0, 60), held=st.integers(0, 60), event=events(60))
+def test_holding_an_amount_refuses_what_using_it_would_have_refused(
+    decider: Candidate, used: int, held: int, event: Event
+) -> None:
+    """For an ADD: with what is held already used, there would be the same room."""
+    action, _ = event
+    decision = decide_consumable(decider, used, event, held=held)
+
+    if action is ADD:
+        assert decision.recorded == decide_consumable(decider, used + held, event).recorded
+    else:
+        assert decision.recorded == decider.allows(event[1] + held)
+    if decision.recorded:
+        assert decision == decide_consumable(candidate(None), used, event)
 
 
 @given(

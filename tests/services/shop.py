@@ -100,6 +100,12 @@ class Shop:
         """(day on which the period began, what was used in it), newest first."""
         return [(period.period_start[:10], period.consumption.used) for period in self.usage().past]
 
+    def ledger(self, *columns: str) -> list[tuple[Any, ...]]:
+        """These columns of every usage event, refused ones too, in order of arrival."""
+        statement = f"SELECT {', '.join(columns)} FROM usage_events WHERE tenant_id = :id ORDER BY usage_events.id"  # noqa: S608 — our own names
+        with engine().connect() as connection:
+            return [tuple(row) for row in connection.execute(text(statement), {"id": self.actor.tenant_id})]
+
     def rows(self, *tables: str) -> dict[str, list[tuple[Any, ...]]]:
         """All that the database holds about this tenant, in these tables or in all: to say that nothing has changed."""
         chosen = tables or tuple(name for name in SQLModel.metadata.tables if name != "tenants")

@@ -110,7 +110,7 @@ def test_all_or_nothing_records_nothing_of_anybody_and_names_the_culprit(pro: Sh
     # Consumption as it stands without any of them.
     assert [result.consumption for result in answer.results] == [of(10, 0), of(5, 0), of(5, 0), of(10, 0), of(10, 3)]
     assert used(pro) == NOTHING_USED | {"bob calls": 3}
-    assert [row[7:9] for row in pro.rows("usage_events")["usage_events"][1:]] == [(0, False)] * 5
+    assert pro.ledger("applied", "recorded")[1:] == [(0, False)] * 5
 
 
 def test_each_culprit_keeps_its_own_reason_and_the_first_is_named(pro: Shop) -> None:
