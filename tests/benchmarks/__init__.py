@@ -1,1 +1,4 @@
-"""What Meterline does in a second on this machine. Run by `make bench`, never as tests: machines are noisy, ratios are not."""
+"""What Meterline does in a second on this machine, beside others. `make bench` runs it; the tests here prove that it can.
+
+docs/benchmarks.md says what is measured and how to read it.
+"""

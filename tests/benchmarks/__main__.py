@@ -1,131 +1,179 @@
-"""`make bench`: requests per second and latency of the main job over both doors, from one web process on real servers."""
+"""Measure Meterline on this machine: real servers, one run, everything in turn; a table, and a JSON if you like.
 
-import asyncio
+What the rows mean, and how to read the ratios, is in docs/benchmarks.md. A whole run takes about ten minutes.
+"""
+
 import json
 import os
+import platform
 import sys
 import tempfile
-from collections.abc import Callable
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import click
-import psycopg
 
-from app import migrating
-from app.contract.features import CreateFeature
-from app.contract.packages import CreatePackage, PackageFeatureTerms
-from app.contract.subscriptions import Subscribe
-from app.contract.users import CreateUser
-from app.db import engine
-from app.dev.postgres import EmbeddedPostgres
-from app.dev.valkey import EmbeddedValkey
-from app.domain.entitlements import FeatureType
-from app.services import features, packages, subscriptions, users
-from tests.benchmarks.load import Request, Result, get, load, post
-from tests.races.web import Web, environment_for
-from tests.tenants import Tenant, new_tenant
+from app import clock
+from tests.benchmarks import table
+from tests.benchmarks.figures import Figure, Figures
+from tests.benchmarks.growth import Grown, measure_growth
+from tests.benchmarks.measures import interleaved
+from tests.benchmarks.samples import Sample
+from tests.benchmarks.scenarios import KINDS, NAMES, Scenario, scenarios
+from tests.benchmarks.servers import Servers
+from tests.benchmarks.stage import Stage
+from tests.benchmarks.targets import CLIENTS, Target, targets
 
-FEATURE = "api-calls"
+GROWTH = "growth"
 
-Scenario = tuple[str, Callable[[int], Request]]
+
+class Numbers(click.ParamType):
+    """1,16,64"""
+
+    name = "numbers"
+
+    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> list[int]:
+        if isinstance(value, list):
+            return value
+        try:
+            return [int(number) for number in str(value).split(",") if number.strip()]
+        except ValueError:
+            self.fail(f"{value!r} is not a list of numbers such as 1,16,64", param, ctx)
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    seconds: float
+    clients: list[int]
+    users: int
+    rounds: int
+    names: list[str]
+    powers: list[int]
 
 
 @click.command(help=__doc__)
-@click.option("--seconds", default=3.0, show_default=True, help="How long each figure is measured.")
-@click.option("--clients", default="1,16,64", show_default=True, help="How many clients at once, one figure each.")
-@click.option("--users", "user_count", default=1000, show_default=True, help="Users that the load is spread over.")
+@click.option("--seconds", default=1.0, show_default=True, help="How long one round of one scenario lasts.")
+@click.option("--rounds", default=5, show_default=True, help="How often each is measured; medians are told.")
+@click.option("--clients", type=Numbers(), default="1,16,64,256", show_default=True, help="How many clients at once.")
+@click.option("--users", default=10_000, show_default=True, help="Users that the load is spread over.")
+@click.option(
+    "--only",
+    type=click.Choice([*NAMES, GROWTH]),
+    multiple=True,
+    help="Measure this and nothing else. Can be given more than once.",
+)
+@click.option(
+    "--growth",
+    "powers",
+    type=Numbers(),
+    default="6",
+    show_default=True,
+    help="Lengths of the ledger, as powers of ten, each compared with 10^4. 7 takes minutes to fill; '' is none.",
+)
 @click.option(
     "--json", "json_path", type=click.Path(dir_okay=False, path_type=Path), help="Also write the figures here."
 )
-def main(seconds: float, clients: str, user_count: int, json_path: Path | None) -> None:
-    counts = [int(count) for count in clients.split(",")]
+def main(
+    seconds: float,
+    rounds: int,
+    clients: list[int],
+    users: int,
+    only: Sequence[str],
+    powers: list[int],
+    json_path: Path | None,
+) -> None:
+    names = [name for name in NAMES if name in only or not only]
+    options = Options(seconds, clients, users, rounds, names, powers if GROWTH in only or not only else [])
     with tempfile.TemporaryDirectory(prefix="meterline-bench-", ignore_cleanup_errors=True) as path:
         home = Path(path)
-        home.chmod(0o711)
-        with EmbeddedPostgres(home) as postgres, EmbeddedValkey(home) as valkey:
-            figures = _measure(postgres.url, valkey.url, home, seconds, counts, user_count)
+        home.chmod(0o711)  # root's Postgres is another user
+        with Servers(home) as servers:
+            figures = _measure(servers, options)
+            growth = _measure_growth(servers, options)
+    reached = targets(figures, growth.get("rest", {}))
+    _print(table.target_block(reached))
     if json_path:
-        json_path.write_text(json.dumps(figures, indent=2) + "\n")
+        json_path.write_text(json.dumps(_as_json(options, figures, growth, reached), indent=2) + "\n")
 
 
-def _measure(
-    database_url: str, redis_url: str, home: Path, seconds: float, counts: list[int], user_count: int
-) -> list[dict[str, object]]:
-    migrating.upgrade(database_url)
-    os.environ.update(METERLINE_ENV="development", DATABASE_URL=database_url, REDIS_URL=redis_url, LOG_LEVEL="WARNING")
-    click.echo(f"preparing {user_count} users", err=True)
-    tenant = _tenant_with_users(user_count)
-    _analyze(database_url)
-    web = Web(environment_for(database_url, redis_url) | {"LOG_LEVEL": "WARNING"}, home / "web.log")
-    figures: list[dict[str, object]] = []
-    try:
-        web.wait_until_ready()
-        click.echo(f"{'':34}{'clients':>8}{'req/s':>9}{'p50 ms':>9}{'p99 ms':>9}{'of echo':>9}")
-        for count in counts:
-            echo = 0.0
-            for name, request_of in _scenarios(tenant, user_count):
-                result = asyncio.run(load(web.url, count, seconds, request_of))
-                echo = echo or result.per_second
-                figures.append(_figure(name, count, result, result.per_second / echo))
-    finally:
-        web.stop()
-        engine().dispose()
+def _measure(servers: Servers, options: Options) -> Figures:
+    figures = Figures()
+    if not options.names:
+        return figures
+    found = scenarios(Stage(servers, options.users), options.names, _say)
+    for count in options.clients:
+        measures = {number: scenario.measure for number, scenario in enumerate(found)}
+        samples = interleaved(measures, rounds=options.rounds, clients=count, seconds=options.seconds, say=_say)
+        figures.add(_figure(scenario, count, samples[number]) for number, scenario in enumerate(found))
+        _print([*table.block(figures, count), ""])
     return figures
 
 
-def _figure(name: str, clients: int, result: Result, ratio: float) -> dict[str, object]:
-    click.echo(f"{name:34}{clients:>8}{result.per_second:>9.0f}{result.p50_ms:>9.2f}{result.p99_ms:>9.2f}{ratio:>9.2f}")
+def _figure(scenario: Scenario, clients: int, samples: Sequence[Sample]) -> Figure:
+    return Figure(scenario.name, scenario.users, scenario.label, clients, scenario.events, samples)
+
+
+def _measure_growth(servers: Servers, options: Options) -> dict[str, dict[int, Figure]]:
+    if not options.powers:
+        return {}
+    samples = measure_growth(
+        servers,
+        options.powers,
+        options.users,
+        rounds=options.rounds,
+        clients=CLIENTS,
+        seconds=options.seconds,
+        say=_say,
+    )
+    growth: dict[str, dict[int, Figure]] = {}
+    for (name, power), of_this in sorted(samples.items(), key=_by_power):
+        figure = Figure(name, f"10^{power}", KINDS[name].label, CLIENTS, 1, of_this)
+        growth.setdefault(name, {})[power] = figure
+    _print(table.growth_block(growth))
+    return growth
+
+
+def _by_power(grown: tuple[Grown, Sequence[Sample]]) -> int:
+    return grown[0][1]
+
+
+def _as_json(
+    options: Options, figures: Figures, growth: dict[str, dict[int, Figure]], reached: Sequence[Target]
+) -> dict[str, object]:
     return {
-        "scenario": name,
-        "clients": clients,
-        "per_second": round(result.per_second, 1),
-        "p50_ms": round(result.p50_ms, 3),
-        "p99_ms": round(result.p99_ms, 3),
-        "of_echo": round(ratio, 3),
+        "at": clock.now().isoformat(),
+        "machine": {"cores": os.cpu_count(), "system": platform.platform(), "python": platform.python_version()},
+        "options": {"seconds": options.seconds, "rounds": options.rounds, "users": options.users},
+        "figures": [figure.to_json() for figure in figures],
+        "growth": [
+            figure.to_json() | {"ledger": 10**power}
+            for by_power in growth.values()
+            for power, figure in by_power.items()
+        ],
+        "targets": [_target_as_json(target) for target in reached],
     }
 
 
-def _scenarios(tenant: Tenant, user_count: int) -> list[Scenario]:
-    """The first is the ceiling: a request that does nothing."""
-    key = tenant.secret_key
-
-    def rest(user_id: str) -> Request:
-        body = json.dumps({"userId": user_id, "featureId": FEATURE}).encode()
-        return post("/v1/usage", key, body, b'"recorded":true')
-
-    def graphql(user_id: str) -> Request:
-        query = "mutation ($input: CreateUsageEventInput!) { recordUsage(input: $input) { recorded reason } }"
-        variables = {"input": {"userId": user_id, "featureId": FEATURE}}
-        return post("/graphql", key, json.dumps({"query": query, "variables": variables}).encode(), b'"recorded":true')
-
-    def ask(user_id: str) -> Request:
-        return get(f"/v1/users/{user_id}/features/{FEATURE}/access", key, b'"access":true')
-
-    return [
-        ("echo (GET /healthz)", lambda _: get("/healthz", key, b"ok")),
-        ("REST recordUsage, many users", lambda n: rest(f"u{n % user_count}")),
-        ("REST recordUsage, one user", lambda _: rest("u0")),
-        ("GraphQL recordUsage, many users", lambda n: graphql(f"u{n % user_count}")),
-        ("REST access, many users", lambda n: ask(f"u{n % user_count}")),
-    ]
+def _target_as_json(target: Target) -> dict[str, object]:
+    return {
+        "target": target.words,
+        "wanted": target.wanted,
+        "is_ceiling": target.is_ceiling,
+        "reached": None if target.reached is None else round(target.reached.median, 3),
+        "is_met": target.is_met,
+    }
 
 
-def _analyze(database_url: str) -> None:
-    """What autovacuum has done on any server a minute after its data came."""
-    with psycopg.connect(database_url, autocommit=True) as connection:
-        connection.execute("ANALYZE")
+def _say(progress: str) -> None:
+    click.echo(progress, err=True)
 
 
-def _tenant_with_users(count: int) -> Tenant:
-    tenant = new_tenant()
-    features.create_feature(tenant.actor, CreateFeature(id=FEATURE, type=FeatureType.CONSUMABLE))
-    packages.create_package(tenant.actor, CreatePackage(id="pro", features=[PackageFeatureTerms(id=FEATURE)]))
-    packages.publish_package(tenant.actor, "pro")
-    for number in range(count):
-        users.create_user(tenant.actor, CreateUser(id=f"u{number}"))
-        subscriptions.subscribe(tenant.actor, Subscribe(user_id=f"u{number}", package_ids=["pro"]))
-    return tenant
+def _print(lines: Iterable[str]) -> None:
+    for line in lines:
+        click.echo(line)
+    sys.stdout.flush()
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

@@ -1,4 +1,4 @@
-"""Web processes for the tests: the Procfile's `web`, each on a port of its own."""
+"""Web processes for tests and benchmarks: the Procfile's `web`, each on a port of its own."""
 
 import os
 import signal
@@ -33,21 +33,38 @@ def free_port() -> int:
 
 
 class Web:
-    """One started web process: granian and its worker, in a session of their own. Start it from the main thread."""
+    """One started web process: granian and its worker, in a session of their own. Start it from the main thread.
 
-    def __init__(self, environment: Mapping[str, str], log: Path) -> None:
+    With `application`, another one than ours is served, under the same flags; it is ready when `ready_path` answers 200.
+    """
+
+    def __init__(
+        self,
+        environment: Mapping[str, str],
+        log: Path,
+        *,
+        application: str | None = None,
+        ready_path: str = "/readyz",
+    ) -> None:
         port = free_port()
         self.url = f"http://127.0.0.1:{port}"
+        self._ready_path = ready_path
         self._log = log
         everything = {**environment, "PORT": str(port)}
+        command = read_procfile(CHECKOUT / "Procfile", everything)["web"]
         with log.open("wb") as output:
             self._process = spawn(
-                read_procfile(CHECKOUT / "Procfile", everything)["web"],
+                [*command[:-1], application] if application else command,
                 environment=everything,
                 death_signal=signal.SIGTERM,
                 output=output.fileno(),
                 directory=CHECKOUT,
             )
+
+    @property
+    def pid(self) -> int:
+        """The server's; what answers requests is its child."""
+        return self._process.pid
 
     @property
     def log(self) -> str:
@@ -91,6 +108,6 @@ class Web:
     def _is_ready(self) -> bool:
         assert self._process.poll() is None, self.log
         try:
-            return httpx.get(f"{self.url}/readyz", timeout=5).status_code == httpx.codes.OK
+            return httpx.get(f"{self.url}{self._ready_path}", timeout=5).status_code == httpx.codes.OK
         except httpx.TransportError:
             return False
