@@ -2,11 +2,13 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from functools import cache
+from enum import Enum, auto
+from threading import Lock
 
 import structlog
+from psycopg import errors as postgres_errors
 from sqlalchemy import Engine, create_engine
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import InternalError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlmodel import Session
 
@@ -21,36 +23,59 @@ _SESSION_OPTIONS = (
 )
 # The metering statements are few and set-wise, and the right plan for each is always the one by index. Planned anew for each
 # batch they take twice the time, and a plan made while a table was young and small would read it whole when it has grown.
-_FIXED_PLANS = (
-    "-c plan_cache_mode=force_generic_plan -c enable_seqscan=off -c enable_hashjoin=off -c enable_mergejoin=off"
-    " -c jit=off"
+#
+# Who meters does not wait long for a counter, because others, of other users, wait behind: see `app.edge.threads` for who asks
+# again, and `services.usage.record_unheld` for what becomes of a batch.
+_METERING_OPTIONS = (
+    f"{_SESSION_OPTIONS} -c lock_timeout=250ms -c plan_cache_mode=force_generic_plan -c enable_seqscan=off"
+    " -c enable_hashjoin=off -c enable_mergejoin=off -c jit=off"
 )
-# Both lanes of a web process, and two more for batches, reverts and reservations, which are calls of their own.
-METERING_POOL_SIZE = 4
+# A server that was made a standby, and a transaction that slept too long, as in a process that was stopped for a minute: both
+# pass, and psycopg counts neither among its OperationalErrors.
+_PASSING = (postgres_errors.ReadOnlySqlTransaction, postgres_errors.IdleInTransactionSessionTimeout)
 
 
-@cache
-def engine() -> Engine:
-    """The process's engine. After a fork the child must call `forget_engines` before it uses the database."""
-    # A restarted Postgres costs a ping per transaction, not a failed request per connection.
-    return _engine(_SESSION_OPTIONS, settings().database_pool_size, ping=True)
+class Pool(Enum):
+    """Which of the process's connections a transaction takes."""
+
+    GENERAL = auto()
+    # Calls that count usage, each on its own: batches, reverts, reservations.
+    METERING = auto()
+    # Group commit: usage, usage that is held up, access. A connection for each lane, so that none waits for one.
+    LANES = auto()
 
 
-@cache
-def metering_engine() -> Engine:
-    """Connections for metering alone. They are not pinged: who meters tries again when a connection turns out to be gone."""
-    return _engine(f"{_SESSION_OPTIONS} {_FIXED_PLANS}", METERING_POOL_SIZE, ping=False)
+_SIZES = {Pool.METERING: 4, Pool.LANES: 3}
+_engines: dict[Pool, Engine] = {}
+_making = Lock()
 
 
-def _engine(options: str, pool_size: int, *, ping: bool) -> Engine:
+def engine(pool: Pool = Pool.GENERAL) -> Engine:
+    """The process's engine for such connections. After a fork the child must call `forget_engines` before it uses one."""
+    made = _engines.get(pool)
+    if made is None:
+        # The first threads of a process come at once, and a second engine's connections would be nobody's.
+        with _making:
+            made = _engines[pool] = _engines.get(pool) or _engine(pool)
+    return made
+
+
+def _engine(pool: Pool) -> Engine:
+    is_general = pool is Pool.GENERAL
     return create_engine(
         settings().database_url,
-        pool_size=pool_size,
+        pool_size=_SIZES.get(pool, settings().database_pool_size),
         max_overflow=0,
         pool_timeout=10,
         hide_parameters=True,  # an error's text ends up in the log, and parameters are names, emails and metadata
-        pool_pre_ping=ping,
-        connect_args={"options": options, "application_name": "meterline", "connect_timeout": 5},
+        # A restarted Postgres costs a ping per transaction, not a failed request per connection. What meters is not pinged: it
+        # tries again when a connection turns out to be gone (`services.meters.run_metering`).
+        pool_pre_ping=is_general,
+        connect_args={
+            "options": _SESSION_OPTIONS if is_general else _METERING_OPTIONS,
+            "application_name": "meterline",
+            "connect_timeout": 5,
+        },
     )
 
 
@@ -65,33 +90,38 @@ def close_engines() -> None:
 
 
 def _drop_engines(*, close: bool) -> None:
-    for one in (engine, metering_engine):
-        if one.cache_info().currsize:
-            one().dispose(close=close)
-            one.cache_clear()
+    while _engines:
+        _, dropped = _engines.popitem()
+        dropped.dispose(close=close)
 
 
 @contextmanager
-def transaction(*, metering: bool = False) -> Iterator[Session]:
+def transaction(pool: Pool = Pool.GENERAL) -> Iterator[Session]:
     """A session whose work is committed when the block ends, and rolled back when it raises. READ COMMITTED.
 
-    Only services open one, and no network call belongs inside. With `metering` its plans are fixed (see above).
+    Only services open one, and no network call belongs inside.
 
     Raises:
-        OverloadedError: a lock, a connection or a statement was not had in time, two transactions waited for each other, or the
-            database went away. Unless `nothing_done`, that was during COMMIT and nobody knows whether it happened; an
-            idempotency key makes a repeat safe either way.
+        OverloadedError: a lock (then it is `held_up`), a connection or a statement was not had in time, two transactions waited
+            for each other, or the database went away. Unless `nothing_done`, that was during COMMIT and nobody knows whether it
+            happened; an idempotency key makes a repeat safe either way.
     """
     committing = False
     try:
-        with Session(metering_engine() if metering else engine(), expire_on_commit=False) as session:
+        with Session(engine(pool), expire_on_commit=False) as session:
             yield session
             session.flush()
             committing = True
             session.commit()
-    except (OperationalError, PoolTimeoutError) as failure:
-        log.warning("database.unavailable", sqlstate=getattr(getattr(failure, "orig", None), "sqlstate", None))
+    except (OperationalError, InternalError, PoolTimeoutError) as failure:
+        reason = getattr(failure, "orig", None)
+        if isinstance(failure, InternalError) and not isinstance(reason, _PASSING):
+            raise
+        held_up = isinstance(reason, postgres_errors.LockNotAvailable)
+        note = log.info if held_up else log.warning
+        note("database.unavailable", sqlstate=getattr(reason, "sqlstate", None))
         raise OverloadedError(
             "The database is busy or away. Repeat the call in a moment; calls that count usage with the same idempotency key.",
             nothing_done=not committing,
+            held_up=held_up,
         ) from failure

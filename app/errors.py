@@ -137,10 +137,13 @@ class AuthenticationError(MeterlineError):
 
 
 class OverloadedError(MeterlineError):
-    """`nothing_done`: everything was rolled back for certain, so the server itself may try once more."""
+    """`nothing_done`: everything was rolled back for certain, so the server itself may try once more. `held_up`: other calls have
+    what this one needs, such as a lock, so it pays to ask again soon.
+    """
 
     code = "OVERLOADED"
 
-    def __init__(self, message: str, *, nothing_done: bool = True) -> None:
+    def __init__(self, message: str, *, nothing_done: bool = True, held_up: bool = False) -> None:
         super().__init__(message)
         self.nothing_done = nothing_done
+        self.held_up = held_up

@@ -84,6 +84,7 @@ LEFT JOIN LATERAL (
   FOR NO KEY UPDATE
 ) c ON true
 """
+_UNHELD_STANDINGS = _LOCKED_STANDINGS.replace("NO KEY UPDATE", "NO KEY UPDATE SKIP LOCKED")
 
 _LOCKED_COUNTER = """
 SELECT f.type, c.used, c.period_start, c.period_end, c.held_until
@@ -93,13 +94,18 @@ WHERE c.tenant_id = %s AND c.user_key = %s AND c.feature_key = %s
 FOR NO KEY UPDATE OF c
 """
 
+# The locks are those that the foreign keys would take. Taken here they tell who has been deleted, and can be skipped.
 _MAKE_COUNTERS = """
 INSERT INTO consumptions (tenant_id, user_key, feature_key, used)
-SELECT tenant_id, user_key, feature_key, 0
+SELECT u.tenant_id, u.key, f.key, 0
 FROM unnest(%s::int[], %s::bigint[], %s::bigint[]) AS w(tenant_id, user_key, feature_key)
+JOIN users u ON u.tenant_id = w.tenant_id AND u.key = w.user_key
+JOIN features f ON f.tenant_id = w.tenant_id AND f.key = w.feature_key
 ORDER BY 1, 2, 3
+FOR KEY SHARE OF u, f
 ON CONFLICT DO NOTHING
 """
+_MAKE_UNHELD_COUNTERS = _MAKE_COUNTERS.replace("OF u, f", "OF u, f SKIP LOCKED")
 
 _MOVE_COUNTERS = """
 UPDATE consumptions c
@@ -124,6 +130,19 @@ def locked_standings(session: Session, asked: Sequence[Asked]) -> list[Standing]
     return _read(session, _LOCKED_STANDINGS, asked)
 
 
+def unheld_standings(session: Session, asked: Sequence[Asked]) -> list[Standing]:
+    """As `locked_standings`, but no row is waited for: a counter that another transaction holds reads as None.
+
+    Counters that are missing are made. Three statements at most.
+    """
+    found = _read(session, _UNHELD_STANDINGS, asked)
+    missing = {standing.pair for standing in found if standing.pair and not standing.counter}
+    if not missing:
+        return found
+    session.connection().exec_driver_sql(_MAKE_UNHELD_COUNTERS, pair_columns(sorted(missing)))
+    return _read(session, _UNHELD_STANDINGS, asked)
+
+
 def locked_standing(session: Session, pair: Pair) -> Standing:
     """As `locked_standings`, for one pair that is known to have a counter."""
     tenant_id, user_key, feature_key = pair
@@ -142,7 +161,10 @@ def names_of(session: Session, pair: Pair) -> tuple[str, str]:
 
 
 def make_counters(session: Session, pairs: Iterable[Pair]) -> None:
-    """A counter for each pair that has none. In a transaction of its own: beside other locks it could wait in a circle."""
+    """A counter for each pair that has none, if its user and feature are still there.
+
+    In a transaction of its own: it waits, and beside other locks it could wait in a circle.
+    """
     session.connection().exec_driver_sql(_MAKE_COUNTERS, pair_columns(sorted(set(pairs))))
 
 

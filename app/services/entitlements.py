@@ -10,7 +10,7 @@ from sqlmodel import Session
 from app import clock
 from app.contract.actors import Actor
 from app.contract.usage import CheckAccess, Consumption, ConsumptionInPeriod, Entitlement, ShowUsage
-from app.db import transaction
+from app.db import Pool, transaction
 from app.domain import entitlements
 from app.domain.entitlements import Candidate, FeatureType, counted_period, decide_access, winner
 from app.domain.periods import Period, past_periods
@@ -21,6 +21,7 @@ from app.queries.reservations import held_amounts
 from app.queries.standings import Asked, Counter, Pair, Standing, standings
 from app.queries.subscriptions import Moment, candidates
 from app.services.consumption_views import consumption_view
+from app.services.meters import run_metering
 
 PAST_PERIODS_MAX = 366
 """How far `show_usage` looks back: a year of days."""
@@ -40,6 +41,9 @@ class _Position:
     period: Period | None
 
 
+_Found = _Position | UserNotFoundError | FeatureNotFoundError
+
+
 def check_access(actor: Actor, command: CheckAccess) -> Entitlement:
     """May the user use `delta` more of the feature now?
 
@@ -57,17 +61,21 @@ def check_many(questions: Sequence[Question]) -> list[Entitlement | MeterlineErr
 
     A fixed number of statements. They see everything that was acknowledged before, by whichever process.
     """
-    with transaction(metering=True) as session:
-        asked = [(actor.tenant_id, command.user_id, command.feature_id) for actor, command in questions]
-        now = clock.now()
-        positions = _positions(session, asked, now)
-        amounts = iter(_amounts(session, positions, now))
+    positions, amounts_in_order = run_metering(lambda session: _read(session, questions), Pool.LANES)
+    amounts = iter(amounts_in_order)
     return [
         position
         if isinstance(position, MeterlineError)
         else _entitlement(position, *(next(amounts) if position.period else (0, 0)), delta=command.delta)
         for position, (_, command) in zip(positions, questions, strict=True)
     ]
+
+
+def _read(session: Session, questions: Sequence[Question]) -> tuple[Sequence[_Found], list[tuple[int, int]]]:
+    asked = [(actor.tenant_id, command.user_id, command.feature_id) for actor, command in questions]
+    now = clock.now()
+    positions = _positions(session, asked, now)
+    return positions, _amounts(session, positions, now)
 
 
 def show_usage(actor: Actor, user_id: str, feature_id: str) -> ShowUsage:
@@ -103,18 +111,14 @@ def show_usage(actor: Actor, user_id: str, feature_id: str) -> ShowUsage:
     )
 
 
-def _positions(
-    session: Session, asked: Sequence[Asked], now: datetime
-) -> list[_Position | UserNotFoundError | FeatureNotFoundError]:
+def _positions(session: Session, asked: Sequence[Asked], now: datetime) -> list[_Found]:
     """In the order asked. Two statements, however many."""
     found = standings(session, asked)
     held = candidates(session, {(standing.pair, now) for standing in found if standing.pair}, now)
     return [_position(standing, held, now) for standing in found]
 
 
-def _position(
-    standing: Standing, held: Mapping[Moment, Iterable[Candidate]], now: datetime
-) -> _Position | UserNotFoundError | FeatureNotFoundError:
+def _position(standing: Standing, held: Mapping[Moment, Iterable[Candidate]], now: datetime) -> _Found:
     if standing.user_key is None:
         return UserNotFoundError()
     if standing.pair is None or standing.feature_type is None:

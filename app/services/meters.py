@@ -11,10 +11,9 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TypeVar
 
-from sqlalchemy.exc import IntegrityError
 from sqlmodel import Session
 
-from app.db import transaction
+from app.db import Pool, transaction
 from app.domain.entitlements import Candidate, FeatureType, counted_period, winner
 from app.domain.metering import RecordUsageAction, total_after
 from app.domain.periods import Period
@@ -27,7 +26,8 @@ from app.queries.subscriptions import Moment, candidates
 Answer = TypeVar("Answer")
 
 _TRIES = 4
-_TRYING_SECONDS = 10.0
+# What has taken so long is not repeated: a database that does not even refuse a connection takes 5 s each time to say so.
+_TRYING_SECONDS = 4.0
 
 
 class CountersMissingError(Exception):
@@ -99,27 +99,31 @@ class Meters:
     deciders: dict[Moment, Decider]
 
 
-def run_metering(work: Callable[[Session], Answer]) -> Answer:
+def run_metering(work: Callable[[Session], Answer], pool: Pool = Pool.METERING) -> Answer:
     """What `work` returns, from one transaction. Tried again, from the beginning, when it was rolled back for certain: a counter
-    was missing, a key was taken, a lock or a connection was not had, or two transactions waited for each other.
+    was missing, a key was taken, a connection turned out to be gone, or two transactions waited for each other.
 
     Raises:
-        OverloadedError: it was tried often or long enough, or nobody knows whether it happened.
+        OverloadedError: another transaction holds a counter (`held_up`; whoever has time asks again), it was tried often or long
+            enough, or nobody knows whether it happened.
     """
     began = time.monotonic()
     for _ in range(_TRIES):
         try:
-            with transaction(metering=True) as session:
+            with transaction(pool) as session:
                 return work(session)
         except CountersMissingError as missing:
-            _make_counters(missing.pairs)
+            with transaction(pool) as session:
+                standings.make_counters(session, missing.pairs)
         except KeyTakenError:
             # The other transaction has committed by now, so the next try finds its entry.
             continue
         except OverloadedError as busy:
-            if not busy.nothing_done or time.monotonic() - began > _TRYING_SECONDS:
+            if busy.held_up or not busy.nothing_done or time.monotonic() - began > _TRYING_SECONDS:
                 raise
-    raise OverloadedError("Other calls are at the same counters or keys at this moment. Nothing was done; try again.")
+    raise OverloadedError(
+        "Other calls are at the same counters or keys at this moment. Nothing was done; try again.", held_up=True
+    )
 
 
 def open_meters(session: Session, asked: Iterable[tuple[Standing, datetime]], now: datetime) -> Meters:
@@ -186,15 +190,6 @@ def write(session: Session, meters: Iterable[Meter], entries: Sequence[Entry]) -
     changed = {meter.pair: counter for meter in meters if (counter := meter.changed_counter())}
     if changed:
         standings.move_counters(session, changed)
-
-
-def _make_counters(pairs: Sequence[Pair]) -> None:
-    try:
-        with transaction() as session:
-            standings.make_counters(session, pairs)
-    except IntegrityError:
-        # A feature was deleted after it had been looked up; the next look finds it unknown.
-        return
 
 
 def _decider(meter: Meter, held: Iterable[Candidate], at: datetime) -> Decider:

@@ -1,6 +1,6 @@
 """Recording usage: decisions, counters, ledger entries and idempotency records are one commit."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
@@ -9,17 +9,19 @@ from sqlmodel import Session
 from app import clock
 from app.contract.actors import Actor
 from app.contract.usage import RecordedUsage, RecordUsage
+from app.db import Pool
 from app.domain.metering import decide
 from app.errors import (
     FeatureNotFoundError,
     IdempotencyConflictError,
     InvalidInputError,
     MeterlineError,
+    OverloadedError,
     UserNotFoundError,
 )
 from app.queries import ledger
 from app.queries.ledger import Entry, Key
-from app.queries.standings import Pair, Standing, locked_standings
+from app.queries.standings import Asked, Pair, Standing, locked_standings, unheld_standings
 from app.services.consumption_views import consumption_view
 from app.services.meters import Meters, open_meters, run_metering, write
 from app.settings import settings
@@ -61,14 +63,45 @@ def record_many(calls: Sequence[Call]) -> list[RecordedUsage | MeterlineError]:
     Raises:
         OverloadedError: for all of them.
     """
-    decided = run_metering(lambda session: _record(session, calls))
-    return [one if isinstance(one, MeterlineError) else recorded_view(*one) for one in decided]
+    return [_answer(decided) for decided in run_metering(lambda session: _record(session, calls))]
+
+
+def record_unheld(calls: Sequence[Call]) -> list[RecordedUsage | MeterlineError | None]:
+    """`record_many` for calls that have nothing to do with each other: none waits long because of another one's counter.
+
+    When a counter is held by another transaction (`db.transaction`), the calls to counters that are not are decided, and the
+    answer of the others is None: nothing was done for them, and they can be asked again.
+
+    Raises:
+        OverloadedError: for all of them.
+    """
+    try:
+        decided = run_metering(lambda session: _record(session, calls), Pool.LANES)
+    except OverloadedError as busy:
+        if not busy.held_up:
+            raise
+        some_decided = run_metering(lambda session: _record_unheld(session, calls), Pool.LANES)
+        return [one and _answer(one) for one in some_decided]
+    return [_answer(one) for one in decided]
 
 
 def _record(session: Session, calls: Sequence[Call]) -> list[Decided]:
     batch = decide_in_order(session, calls)
     write(session, batch.meters.by_pair.values(), batch.new)
     return batch.decided
+
+
+def _record_unheld(session: Session, calls: Sequence[Call]) -> list[Decided | None]:
+    standings = _standings_of(calls, lambda asked: unheld_standings(session, asked))
+    free = [n for n, standing in enumerate(standings) if standing.pair is None or standing.counter is not None]
+    batch = _decide_all(session, [calls[n] for n in free], [standings[n] for n in free])
+    write(session, batch.meters.by_pair.values(), batch.new)
+    decided = dict(zip(free, batch.decided, strict=True))
+    return [decided.get(n) for n in range(len(calls))]
+
+
+def _answer(decided: Decided) -> RecordedUsage | MeterlineError:
+    return decided if isinstance(decided, MeterlineError) else recorded_view(*decided)
 
 
 @dataclass(slots=True)
@@ -88,11 +121,19 @@ def decide_in_order(session: Session, calls: Sequence[Call]) -> Batch:
     Raises:
         CountersMissingError: for `run_metering`.
     """
+    # The locks first: all that decides is read after them, so two batches at once decide one after the other.
+    standings = _standings_of(calls, lambda asked: locked_standings(session, asked))
+    return _decide_all(session, calls, standings)
+
+
+def _standings_of(calls: Sequence[Call], read: Callable[[Sequence[Asked]], Sequence[Standing]]) -> list[Standing]:
     asked = [(actor.tenant_id, command.user_id, command.feature_id) for actor, command in calls]
     distinct = list(dict.fromkeys(asked))
-    # The locks first: all that decides is read after them, so two batches at once decide one after the other.
-    found = dict(zip(distinct, locked_standings(session, distinct), strict=True))
-    standings = [found[one] for one in asked]
+    found = dict(zip(distinct, read(distinct), strict=True))
+    return [found[one] for one in asked]
+
+
+def _decide_all(session: Session, calls: Sequence[Call], standings: Sequence[Standing]) -> Batch:
     by_key = ledger.entries_with_keys(session, [key for call in calls if (key := _key(call)) is not None])
     now = clock.now()
     problems = [_problem(standing, command, now) for (_, command), standing in zip(calls, standings, strict=True)]

@@ -1,124 +1,134 @@
-"""The lane on which calls become batches: who is with whom, who waits, and who is told what."""
+"""The two lanes of usage: who waits for a counter that somebody holds, and who does not."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
 
+import psycopg
 import pytest
 
-from app.edge.coalesce import Lane
-from app.errors import InvalidInputError, MeterlineError, OverloadedError
-from tests.edge.desk import Desk
+from app.contract.actors import Actor
+from app.contract.usage import RecordedUsage, RecordUsage
+from app.domain.metering import Enforcement
+from app.edge import coalesce
+from app.edge.coalesce import UsageLanes
+from app.errors import MeterlineError, OverloadedError, UserNotFoundError
+from app.services.usage import Call
+from tests.services.shop import NOWHERE, Shop, counted
+from tests.tenants import Tenant
+from tests.until import until
+
+ACTOR = Actor(tenant_id=1, app_id="test_shop", enforcement=Enforcement.REFUSE)
 
 
-async def test_a_lone_call_is_a_batch_of_its_own_at_once(desk: Desk) -> None:
-    lane = Lane(desk.answer_all)
-
-    assert await lane.ask(2) == 20
-    assert await lane.ask(4) == 40
-
-    assert desk.batches == [[2], [4]]
+def call(user_id: str) -> Call:
+    return ACTOR, RecordUsage(user_id=user_id, feature_id="calls")
 
 
-async def test_what_arrives_while_a_batch_is_under_way_is_the_next_batch_in_order(desk: Desk) -> None:
-    lane = Lane(desk.answer_all)
-    desk.may_go_on.clear()
-    first = asyncio.create_task(lane.ask(2))
-    await desk.busy()
-    others = [asyncio.create_task(lane.ask(number)) for number in (4, 6, 8)]
-    await asyncio.sleep(0)
-
-    desk.may_go_on.set()
-
-    assert await asyncio.gather(first, *others) == [20, 40, 60, 80]
-    assert desk.batches == [[2], [4, 6, 8]]
+def answer(user_id: str) -> RecordedUsage:
+    return RecordedUsage(recorded=True, reason=None, event_id=user_id, duplicate=False, consumption=None)
 
 
-async def test_a_batch_has_a_largest_size(desk: Desk) -> None:
-    lane = Lane(desk.answer_all, batch_max=3)
+class Till:
+    """Answers at once, but for the users whose counters are held."""
 
-    answers = await asyncio.gather(*(lane.ask(number) for number in range(0, 16, 2)))
+    def __init__(self, *held: str) -> None:
+        self.held = set(held)
+        self.batches: list[list[str]] = []
 
-    assert answers == [number * 10 for number in range(0, 16, 2)]
-    assert desk.batches == [[0, 2, 4], [6, 8, 10], [12, 14]]
+    def record(self, calls: Sequence[Call]) -> list[RecordedUsage | MeterlineError | None]:
+        asked = [command.user_id for _, command in calls]
+        self.batches.append(asked)
+        return [None if user_id in self.held else answer(user_id) for user_id in asked]
 
-
-async def test_an_answer_that_is_an_error_is_its_callers_alone(desk: Desk) -> None:
-    lane = Lane(desk.answer_all)
-
-    answers = await asyncio.gather(lane.ask(2), lane.ask(3), lane.ask(4), return_exceptions=True)
-
-    assert answers[::2] == [20, 40]
-    assert isinstance(answers[1], InvalidInputError)
-    assert len(desk.batches) == 1
+    async def asked(self, user_id: str, times: int) -> None:
+        """Until somebody has asked so often."""
+        await until(lambda: sum(batch.count(user_id) for batch in self.batches) >= times)
 
 
-async def test_a_batch_that_fails_is_tried_one_by_one_so_that_one_call_never_fails_its_neighbours(desk: Desk) -> None:
-    lane = Lane(desk.answer_all)
-
-    answers = await asyncio.gather(lane.ask(2), lane.ask(-1), lane.ask(4), return_exceptions=True)
-
-    assert answers[::2] == [20, 40]
-    assert isinstance(answers[1], ZeroDivisionError)
-    assert desk.batches == [[2, -1, 4], [2], [-1], [4]]
-
-
-async def test_a_database_that_is_away_fails_the_batch_at_once() -> None:
-    batches = []
-
-    def overloaded(asked: Sequence[int]) -> list[int | MeterlineError]:
-        batches.append(list(asked))
-        raise OverloadedError("away")
-
-    lane = Lane(overloaded)
-
-    answers = await asyncio.gather(lane.ask(2), lane.ask(4), return_exceptions=True)
-
-    assert [type(answer) for answer in answers] == [OverloadedError, OverloadedError]
-    assert batches == [[2, 4]]
+@pytest.fixture
+async def asking() -> AsyncIterator[list[asyncio.Task[RecordedUsage]]]:
+    """Calls that are under way; none is left behind."""
+    tasks: list[asyncio.Task[RecordedUsage]] = []
+    yield tasks
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
 
 
-async def test_who_finds_too_many_waiting_is_told_so_and_the_others_are_answered(desk: Desk) -> None:
-    lane = Lane(desk.answer_all, waiting_max=2)
-    desk.may_go_on.clear()
-    first = asyncio.create_task(lane.ask(2))
-    await desk.busy()
-    waiting = [asyncio.create_task(lane.ask(number)) for number in (4, 6)]
-    await asyncio.sleep(0)
+async def test_only_the_calls_of_a_held_counter_wait_until_it_is_free(
+    asking: list[asyncio.Task[RecordedUsage]],
+) -> None:
+    till = Till("ada")
+    lanes = UsageLanes(till.record)
+    asking.append(asyncio.create_task(lanes.record(call("ada"))))
+    await till.asked("ada", 2)
 
-    with pytest.raises(OverloadedError):
-        await lane.ask(8)
+    assert await lanes.record(call("bob")) == answer("bob")
+    assert not asking[0].done()
 
-    desk.may_go_on.set()
-    assert await asyncio.gather(first, *waiting) == [20, 40, 60]
-    assert desk.batches == [[2], [4, 6]]
-
-
-async def test_a_caller_who_has_gone_is_left_out_of_the_next_batch(desk: Desk) -> None:
-    lane = Lane(desk.answer_all)
-    desk.may_go_on.clear()
-    first = asyncio.create_task(lane.ask(2))
-    await desk.busy()
-    gone, stays = (asyncio.create_task(lane.ask(number)) for number in (4, 6))
-    await asyncio.sleep(0)
-
-    gone.cancel()
-    await asyncio.sleep(0)
-    desk.may_go_on.set()
-
-    assert await asyncio.gather(first, stays) == [20, 60]
-    assert desk.batches == [[2], [6]]
+    till.held.clear()
+    assert await asking[0] == answer("ada")
 
 
-async def test_a_caller_who_goes_while_its_batch_is_under_way_does_not_disturb_the_others(desk: Desk) -> None:
-    lane = Lane(desk.answer_all)
-    desk.may_go_on.clear()
-    first, second = (asyncio.create_task(lane.ask(number)) for number in (2, 4))
-    await desk.busy()
+async def test_while_a_counter_is_held_its_later_calls_are_asked_apart_and_afterwards_with_the_others_again(
+    asking: list[asyncio.Task[RecordedUsage]],
+) -> None:
+    till = Till("ada")
+    lanes = UsageLanes(till.record)
+    asking.append(asyncio.create_task(lanes.record(call("ada"))))
+    await till.asked("ada", 2)
 
-    first.cancel()
-    await asyncio.sleep(0)
-    desk.may_go_on.set()
+    asking.append(asyncio.create_task(lanes.record(call("ada"))))
+    await asyncio.gather(*(lanes.record(call("bob")) for _ in range(20)))
+    till.held.clear()
+    await asyncio.gather(*asking)
 
-    assert await second == 40
-    assert await lane.ask(6) == 60
-    assert desk.batches == [[2, 4], [6]]
+    assert not any({"ada", "bob"} <= set(batch) for batch in till.batches)
+    till.batches.clear()
+    await asyncio.gather(lanes.record(call("ada")), lanes.record(call("bob")))
+    assert till.batches == [["ada", "bob"]]
+
+
+async def test_who_has_waited_long_enough_is_told_to_come_again() -> None:
+    lanes = UsageLanes(Till("ada").record, patience_seconds=0.01)
+
+    with pytest.raises(OverloadedError, match="hold the user's counter"):
+        await lanes.record(call("ada"))
+
+
+async def test_only_so_many_wait_for_held_counters(asking: list[asyncio.Task[RecordedUsage]]) -> None:
+    till = Till("ada")
+    lanes = UsageLanes(till.record, held_up_max=0)
+
+    with pytest.raises(OverloadedError, match="Nothing was done"):
+        await lanes.record(call("ada"))
+
+    assert till.batches == [["ada"]]
+    assert await lanes.record(call("bob")) == answer("bob")
+
+
+async def test_with_a_real_counter_held_neighbours_are_recorded_and_its_own_calls_once_it_is_free(
+    product: str, tenant: Tenant
+) -> None:
+    shop = Shop(tenant.actor)
+    shop.feature()
+    shop.package("pro", counted(10))
+    for user_id in ("ada", "bob"):
+        shop.user(user_id)
+        shop.subscribe("pro", user_id=user_id)
+    shop.record(1)
+
+    async def record(user_id: str) -> RecordedUsage:
+        return await coalesce.record_usage(tenant.actor, RecordUsage(user_id=user_id, feature_id="calls"))
+
+    with psycopg.connect(product) as holder:
+        holder.execute("SELECT FROM consumptions WHERE tenant_id = %s FOR UPDATE", (tenant.actor.tenant_id,))
+        asked = asyncio.gather(record("ada"), record("bob"), record(NOWHERE), return_exceptions=True)
+        # Bob has no counter yet; his is made beside the held one.
+        bobs = await record("bob")
+        assert not asked.done()
+    ada, bob, stranger = await asked
+
+    assert (ada.consumption.used, {bob.consumption.used, bobs.consumption.used}) == (2, {1, 2})
+    assert isinstance(stranger, UserNotFoundError)
+    assert shop.used() == 2

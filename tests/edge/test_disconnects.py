@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from app.edge.coalesce import Lane
 from app.edge.disconnects import ClientGoneError, WhileConnected
+from app.edge.lanes import Lane
 from tests.edge.desk import Desk
 
 REST_OF_BODY = {"type": "http.request", "body": b"", "more_body": False}

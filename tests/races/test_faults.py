@@ -5,7 +5,7 @@ import re
 import subprocess
 import tempfile
 import time
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,18 +23,9 @@ from tests.races.doors import Door, Graphql, RefusedError, Rest, answered, at_on
 from tests.races.shop import FEATURE, Shop
 from tests.races.web import Web, environment_for
 from tests.tenants import Tenant
+from tests.until import PATIENCE_SECONDS, until
 
 pytestmark = pytest.mark.processes
-
-_PATIENCE_SECONDS = 20.0
-
-
-async def until(is_so: Callable[[], bool]) -> None:
-    """While the load goes on."""
-    deadline = time.monotonic() + _PATIENCE_SECONDS
-    while not is_so():
-        assert time.monotonic() < deadline, "it did not happen"
-        await asyncio.sleep(0.005)
 
 
 @pytest.fixture
@@ -208,7 +199,7 @@ async def test_while_the_database_restarts_calls_fail_cleanly_and_then_web_goes_
 
 async def readiness_once_it_is(status: int, client: httpx.AsyncClient) -> dict[str, str]:
     """Web keeps what it found out for a second."""
-    deadline = time.monotonic() + _PATIENCE_SECONDS
+    deadline = time.monotonic() + PATIENCE_SECONDS
     while (answer := await client.get("/readyz")).status_code != status:
         assert time.monotonic() < deadline, f"/readyz still says {answer.text}"
         await asyncio.sleep(0.05)
