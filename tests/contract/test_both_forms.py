@@ -121,6 +121,48 @@ async def test_row_5_a_number_may_come_as_a_string_in_a_variable_of_its_own(shop
     assert await shop.data(document, {"delta": delta}) == {"canUseFeature": {"access": False}}
 
 
+@pytest.mark.parametrize("given", [[{"delta": "5"}, {"delta": 3}, {"delta": "-2"}], [{"delta": "6"}], {"delta": "6"}])
+async def test_row_5_a_number_may_come_as_a_string_within_a_list(shop: Caller, given: Any) -> None:
+    document = """mutation ($input: [CreateUsageEventInput!]!) {
+      recordUsages(input: $input, allOrNothing: true) { recorded results { consumption { used } } }
+    }"""
+    call = {"userId": "124", "featureId": "api-calls"}
+    events = [call | event for event in given] if isinstance(given, list) else call | given
+
+    data = await shop.data(document, {"input": events})
+
+    assert data["recordUsages"]["recorded"] is True
+    assert data["recordUsages"]["results"][-1] == {"consumption": {"used": 6}}
+
+
+@pytest.mark.parametrize("delta", ["five", "", " 5", "5.0", "1e2", "0x5", "99999999999"])
+async def test_row_5_a_string_that_is_no_number_is_refused_with_its_place_in_the_list(shop: Caller, delta: str) -> None:
+    document = "mutation ($input: [CreateUsageEventInput!]!) { recordUsages(input: $input) { recorded } }"
+    call = {"userId": "124", "featureId": "api-calls"}
+
+    error = await shop.refusal(document, {"input": [call, call | {"delta": delta}]})
+
+    assert error["extensions"]["code"] == "BAD_USER_INPUT"
+    assert "[1].delta" in error["message"]
+
+
+async def test_row_5_the_numbers_of_a_reservation_may_come_as_strings(shop: Caller) -> None:
+    reserve = """mutation ($delta: Int, $ttlSeconds: Int) {
+      reserveUsage(userId: "124", featureId: "api-calls", delta: $delta, ttlSeconds: $ttlSeconds) {
+        reservation { id amount }
+      }
+    }"""
+    commit = """mutation ($id: String!, $delta: Int) {
+      commitReservation(id: $id, delta: $delta) { consumption { used reserved } }
+    }"""
+
+    made = await shop.data(reserve, {"delta": "75", "ttlSeconds": "60"})
+    settled = await shop.data(commit, {"id": made["reserveUsage"]["reservation"]["id"], "delta": "40"})
+
+    assert made["reserveUsage"]["reservation"]["amount"] == 75
+    assert settled == {"commitReservation": {"consumption": {"used": 40, "reserved": 0}}}
+
+
 async def test_row_6_can_use_feature_may_be_unwrapped_or_wrapped_in_data(shop: Caller) -> None:
     selected = "access consumption { used budget overageEnabled }"
     call = 'canUseFeature(userId: "124", featureId: "api-calls")'

@@ -114,6 +114,20 @@ def test_time_alone_frees_what_is_held(shop: Shop) -> None:
     assert shop.used() == 500
 
 
+def test_each_frees_itself_at_its_own_time(shop: Shop) -> None:
+    with freeze_time() as clock:
+        short, long = reserve(shop, 100, ttl_seconds=60), reserve(shop, 30, ttl_seconds=300)
+        later = reserve(shop, 7, ttl_seconds=90)
+        seen = []
+        for seconds in (59, 1, 29, 1, 209, 1):
+            clock.tick(seconds)
+            seen.append(held(shop))
+
+        assert seen == [(0, 137), (0, 37), (0, 37), (0, 30), (0, 30), (0, 0)]
+        statuses = [get_reservation(shop.actor, made.reservation.id).status for made in (short, long, later)]
+        assert statuses == [ReservationStatus.EXPIRED] * 3
+
+
 def test_a_release_frees_at_once_and_can_be_repeated(shop: Shop) -> None:
     made = reserve(shop, 500)
 
