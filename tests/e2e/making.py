@@ -2,6 +2,7 @@
 
 import os
 import re
+import shlex
 import signal
 import subprocess
 import time
@@ -45,6 +46,18 @@ class MakeDev:
     @property
     def environment_file(self) -> Path:
         return self.home / "dev.env"
+
+    @property
+    def values(self) -> dict[str, str]:
+        """`dev.env`, read as a shell would."""
+        lines = self.environment_file.read_text().splitlines()
+        return dict(shlex.split(line)[0].split("=", 1) for line in lines)
+
+    def filled_in(self, command: str) -> str:
+        """A command of the documentation, which cannot know the key, nor the port that was free."""
+        return command.replace("prv_test_…", self.values["METERLINE_ADMIN_KEY"]).replace(
+            "http://127.0.0.1:8000", self.url
+        )
 
     @property
     def curl(self) -> str:

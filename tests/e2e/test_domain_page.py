@@ -1,0 +1,44 @@
+"""The sample calls of docs/domain.md do what the page says."""
+
+from typing import Any
+
+import pytest
+
+from tests.e2e.making import MakeDev
+from tests.e2e.readme import fenced, paste, section
+
+pytestmark = pytest.mark.processes
+
+PAGE = "docs/domain.md"
+
+
+def samples(make_dev: MakeDev, heading: str) -> list[str]:
+    return [make_dev.filled_in(command) for command in fenced(section(heading, PAGE), "sh")]
+
+
+def used_and_reserved(answer: dict[str, Any]) -> tuple[int, int]:
+    return answer["consumption"]["used"], answer["consumption"]["reserved"]
+
+
+def test_a_late_event_a_batch_a_revert_and_a_reservation(make_dev: MakeDev) -> None:
+    (late,) = samples(make_dev, "Late events")
+    (batch,) = samples(make_dev, "Batches")
+    (revert,) = samples(make_dev, "Taking back")
+    reserve, commit = samples(make_dev, "Reservations")
+
+    told = paste(late)
+    assert told["recorded"] is True
+    before, _ = used_and_reserved(told)
+
+    results = paste(batch)["results"]
+    assert [used_and_reserved(result) for result in results] == [(before + 2, 0), (before + 5, 0)]
+    assert [result["duplicate"] for result in paste(batch)["results"]] == [True, True]
+
+    taken_back = paste(revert, EVENT_ID=told["eventId"])
+    assert used_and_reserved(taken_back) == (before, 0)
+    assert paste(revert, EVENT_ID=told["eventId"])["duplicate"] is True
+
+    made = paste(reserve)
+    assert used_and_reserved(made) == (before, 75)
+    settled = paste(commit, RESERVATION_ID=made["reservation"]["id"])
+    assert used_and_reserved(settled) == (before + 40, 0)
