@@ -5,12 +5,13 @@ import pytest
 from app.contract.actors import Actor
 from app.contract.packages import PackageFeatureTerms
 from app.contract.reservations import CommitReservation, ReservedUsage, ReserveUsage
-from app.contract.usage import Consumption
+from app.contract.usage import Consumption, RecordUsage
 from app.domain.entitlements import NO_SUBSCRIPTION, FeatureType
 from app.domain.metering import BINARY_HAS_NO_USAGE, LIMIT_WOULD_BE_EXCEEDED, TOTAL_OUT_OF_RANGE, Enforcement
 from app.domain.values import INT32_MAX
 from app.errors import FeatureNotFoundError, UserNotFoundError
 from app.services.reservations import commit_reservation, release_reservation, reserve_usage
+from app.services.usage import record_usage
 from tests.services.shop import NOWHERE, SET, Shop, counted
 from tests.tenants import Tenant
 
@@ -111,6 +112,17 @@ def test_a_tenant_that_records_over_the_limit_can_hold_and_settle_over_it_too(sh
     assert (refused.recorded, refused.reason, refused.consumption) == (False, LIMIT_WOULD_BE_EXCEEDED, of(0, 100))
     settled = commit_reservation(lenient, made.reservation.id, CommitReservation(delta=501))
     assert (settled.recorded, settled.consumption) == (True, of(501))
+
+
+def test_what_was_held_is_settled_even_if_more_was_used_meanwhile_than_is_given(shop: Shop) -> None:
+    lenient = Actor(shop.actor.tenant_id, shop.actor.app_id, Enforcement.RECORD)
+    made = reserve(shop, 100)
+    record_usage(lenient, RecordUsage(user_id="ada", feature_id="calls", delta=600))
+
+    refused = commit_reservation(shop.actor, made.reservation.id, CommitReservation(delta=101))
+    assert (refused.recorded, refused.reason, refused.consumption) == (False, LIMIT_WOULD_BE_EXCEEDED, of(600, 100))
+    settled = commit_reservation(shop.actor, made.reservation.id, CommitReservation(delta=100))
+    assert (settled.recorded, settled.consumption) == (True, of(700))
 
 
 def test_an_amount_that_an_int_could_not_carry_with_what_is_used_is_not_held(tenant: Tenant) -> None:
