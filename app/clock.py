@@ -11,4 +11,4 @@ def now() -> datetime:
 
 def to_wire(moment: datetime) -> str:
     """`2022-08-10T15:07:01.803Z`: always UTC, always three decimals."""
-    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.") + f"{moment.microsecond // 1000:03d}Z"
+    return moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
