@@ -30,6 +30,7 @@ _METERING_OPTIONS = (
     f"{_SESSION_OPTIONS} -c lock_timeout=250ms -c plan_cache_mode=force_generic_plan -c enable_seqscan=off"
     " -c enable_hashjoin=off -c enable_mergejoin=off -c jit=off"
 )
+_SNAPSHOT = {"isolation_level": "REPEATABLE READ", "postgresql_readonly": True}
 # A server that was made a standby, and a transaction that slept too long, as in a process that was stopped for a minute: both
 # pass, and psycopg counts neither among its OperationalErrors.
 _PASSING = (postgres_errors.ReadOnlySqlTransaction, postgres_errors.IdleInTransactionSessionTimeout)
@@ -96,10 +97,11 @@ def _drop_engines(*, close: bool) -> None:
 
 
 @contextmanager
-def transaction(pool: Pool = Pool.GENERAL) -> Iterator[Session]:
+def transaction(pool: Pool = Pool.GENERAL, *, snapshot: bool = False) -> Iterator[Session]:
     """A session whose work is committed when the block ends, and rolled back when it raises. READ COMMITTED.
 
-    Only services open one, and no network call belongs inside.
+    Only services open one, and no network call belongs inside. With `snapshot` it can only read, and all of its statements see
+    the database as it was at the first: what they say can be compared.
 
     Raises:
         OverloadedError: a lock (then it is `held_up`), a connection or a statement was not had in time, two transactions waited
@@ -109,6 +111,8 @@ def transaction(pool: Pool = Pool.GENERAL) -> Iterator[Session]:
     committing = False
     try:
         with Session(engine(pool), expire_on_commit=False) as session:
+            if snapshot:
+                session.connection(execution_options=_SNAPSHOT)
             yield session
             session.flush()
             committing = True

@@ -13,6 +13,7 @@ from structlog.testing import capture_logs
 from app.db import Pool, close_engines, engine, transaction
 from app.errors import OverloadedError
 from tests.environment import DEAD_DATABASE, environment
+from tests.tenants import new_tenant
 
 
 def run(session: Session, statement: str) -> None:
@@ -141,3 +142,28 @@ def test_threads_that_come_first_together_share_one_engine(product: str) -> None
         thread.join()
 
     assert (len(made), len(set(made))) == (8, 1)
+
+
+def _tenants(session: Session) -> int:
+    return int(session.connection().execute(text("SELECT count(*) FROM tenants")).scalar_one())
+
+
+def test_a_snapshot_sees_nothing_of_what_is_committed_meanwhile_and_the_next_transaction_does(product: str) -> None:
+    with transaction(snapshot=True) as session:
+        before = _tenants(session)
+        new_tenant()
+        assert _tenants(session) == before
+
+    with transaction() as session:
+        assert _tenants(session) == before + 2  # test and live
+
+
+def test_a_snapshot_can_only_read_and_leaves_its_connection_as_it_was(product: str) -> None:
+    touch = text("UPDATE tenants SET name = name WHERE false")
+    with pytest.raises(OverloadedError), transaction(snapshot=True) as session:
+        session.connection().execute(touch)
+
+    with transaction() as session:
+        session.connection().execute(touch)
+        level = session.connection().execute(text("SHOW transaction_isolation")).scalar_one()
+    assert level == "read committed"
