@@ -93,10 +93,12 @@ PAGE_LIMIT_MAX = 100
 # What a list without `first` (GraphQL) may return: Kana's lists had no pages, so small ones stay whole; a larger one is
 # refused with advice rather than cut short in silence.
 WHOLE_LIST_MAX = 1_000
+# What it returns of a list that has no end, such as the ledger.
+ENDLESS_LIST_DEFAULT = 100
 
 
 class PageRequest(Command):
-    """At most `limit` items, from the one after the item with id `starting_after`, oldest first."""
+    """At most `limit` items, from the one after the item with id `starting_after`, in the order of the list."""
 
     limit: int = PAGE_LIMIT_DEFAULT
     starting_after: str | None = None

@@ -1,8 +1,16 @@
 """Every resolver of the admin API."""
 
-from app.graphql import features, packages, reservations, subscriptions, usage, users
+from app.graphql import (
+    features,
+    packages,
+    reservations,
+    subscriptions,
+    usage,
+    usage_history,
+    users,
+)
 
-_TOPICS = (features, packages, users, subscriptions, usage, reservations)
+_TOPICS = (features, packages, users, subscriptions, usage, usage_history, reservations)
 
 
 def register(schema_name: str) -> None:

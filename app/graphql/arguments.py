@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import Any, TypeVar
 
-from app.contract.shapes import WHOLE_LIST_MAX, Page, PageRequest
+from app.contract.shapes import ENDLESS_LIST_DEFAULT, WHOLE_LIST_MAX, Page, PageRequest
 from app.domain.values import check_range
 from app.edge.threads import in_thread
 from app.errors import InvalidInputError
@@ -18,23 +18,34 @@ async def listed(read: Callable[[PageRequest], Page[V]], arguments: dict[str, An
         InvalidInputError: `first` out of range, an unknown `after`, or a list too long to come whole. Cut short in silence, it
             would look complete.
     """
-    first = arguments.get("first")
-    if first is not None:
-        check_range("first", first, at_least=1, at_most=WHOLE_LIST_MAX)
-    request = PageRequest(
-        limit=first or WHOLE_LIST_MAX, starting_after=arguments.get("after"), limit_max=WHOLE_LIST_MAX
-    )
-    try:
-        page = await in_thread(read, request)
-    except InvalidInputError as refusal:
-        raise InvalidInputError(
-            "after" if refusal.field == "startingAfter" else refusal.field, refusal.problem
-        ) from None
-    if first is None and page.has_more:
+    page = await _page(read, arguments, without_first=WHOLE_LIST_MAX)
+    if arguments.get("first") is None and page.has_more:
         raise InvalidInputError(
             "first", f"the list has more than {WHOLE_LIST_MAX} entries: ask for pages, with first and after"
         )
     return page.data
+
+
+async def newest(read: Callable[[PageRequest], Page[V]], arguments: dict[str, Any]) -> list[V]:
+    """The newest of a list that nobody expects whole: as many as `first` says, or 100.
+
+    Raises:
+        InvalidInputError: `first` out of range, or an unknown `after`.
+    """
+    return (await _page(read, arguments, without_first=ENDLESS_LIST_DEFAULT)).data
+
+
+async def _page(read: Callable[[PageRequest], Page[V]], arguments: dict[str, Any], *, without_first: int) -> Page[V]:
+    first = arguments.get("first")
+    if first is not None:
+        check_range("first", first, at_least=1, at_most=WHOLE_LIST_MAX)
+    request = PageRequest(limit=first or without_first, starting_after=arguments.get("after"), limit_max=WHOLE_LIST_MAX)
+    try:
+        return await in_thread(read, request)
+    except InvalidInputError as refusal:
+        raise InvalidInputError(
+            "after" if refusal.field == "startingAfter" else refusal.field, refusal.problem
+        ) from None
 
 
 def given(arguments: dict[str, Any]) -> dict[str, Any]:

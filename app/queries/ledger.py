@@ -73,17 +73,18 @@ _WRITER: dict[str, Callable[[Any], str]] = {
 }
 _WRITERS = [_WRITER[_TYPES[column]] for column in _COLUMNS]
 
-_EVENT = ", ".join(f"e.{column}" for column in (*_COLUMNS, "id"))
+EVENT = ", ".join(f"e.{column}" for column in (*_COLUMNS, "id"))
+"""What `entry_of` wants to know of a row of `usage_events e`."""
 
 _WITH_KEYS = f"""
-SELECT {_EVENT}
+SELECT {EVENT}
 FROM unnest(%s::int[], %s::uuid[]) AS w(tenant_id, digest)
 JOIN idempotency_keys k ON k.tenant_id = w.tenant_id AND k.digest = w.digest
 JOIN usage_events e ON e.tenant_id = k.tenant_id AND e.id = k.event_id AND e.at = k.event_at
 """
 
-_BY_ID = f"SELECT {_EVENT} FROM usage_events e WHERE e.tenant_id = %s AND e.id = %s"
-_REVERT_OF = f"SELECT {_EVENT} FROM usage_events e WHERE e.tenant_id = %s AND e.reverts_id = %s AND e.at = %s"
+_BY_ID = f"SELECT {EVENT} FROM usage_events e WHERE e.tenant_id = %s AND e.id = %s"
+_REVERT_OF = f"SELECT {EVENT} FROM usage_events e WHERE e.tenant_id = %s AND e.reverts_id = %s AND e.at = %s"
 
 # The ids are drawn in the order of the rows, so the order of ids is the order of events.
 _APPEND = f"""
@@ -212,8 +213,12 @@ def current_totals(session: Session, windows: Sequence[Window], counters: Sequen
     return [total or 0 for total in totals]
 
 
+def entry_of(row: Sequence[Any]) -> Entry:
+    """The entry from the columns `EVENT`."""
+    entry = Entry(*row)
+    entry.action = RecordUsageAction(entry.action)
+    return entry
+
+
 def _entries(session: Session, statement: str, parameters: tuple[object, ...]) -> list[Entry]:
-    entries = [Entry(*row) for row in session.connection().exec_driver_sql(statement, parameters)]
-    for entry in entries:
-        entry.action = RecordUsageAction(entry.action)
-    return entries
+    return [entry_of(row) for row in session.connection().exec_driver_sql(statement, parameters)]

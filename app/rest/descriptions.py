@@ -35,6 +35,8 @@ _REST_ALONE: Final[Mapping[str, str]] = {
     "PackagePage": "One page of packages.",
     "UserPage": "One page of users.",
     "SubscriptionPage": "One page of subscriptions.",
+    "UsageEventPage": "One page of usage events.",
+    "UsageEventPage.data": "Newest first.",
     "Subscribed": "What one call made.",
     "Subscribed.data": "In the order of `packageIds`.",
     "Entitlement.packageId": "The id of the package that decides.",

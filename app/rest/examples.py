@@ -23,12 +23,14 @@ from app.contract.usage import (
     ShowUsage,
     UsageResult,
 )
+from app.contract.usage_history import UsageEvent, UsagePoint, UsageSeries
 from app.contract.users import GeneratedUserToken, User
 from app.domain.entitlements import ALLOWED_CONSUMABLE, FeatureType
-from app.domain.metering import LIMIT_WOULD_BE_EXCEEDED
+from app.domain.metering import LIMIT_WOULD_BE_EXCEEDED, RecordUsageAction
 from app.domain.periods import ResetPeriod
 from app.domain.reservations import ReservationStatus
 from app.domain.subscribing import PackageStatus, SubscriptionStatus
+from app.domain.usage_history import SeriesInterval
 from app.rest.subscriptions import Subscribed
 
 
@@ -136,6 +138,33 @@ HOLD = Reservation(
     expires_at="2026-04-07T14:04:11.480Z",
     event_id=None,
 )
+EVENT = UsageEvent(
+    id=EVENT_ID,
+    user_id="ada",
+    feature_id="api-calls",
+    timestamp="2026-04-07T14:02:11.480Z",
+    recorded_at="2026-04-07T14:02:11.480Z",
+    action=RecordUsageAction.ADD,
+    delta=5,
+    applied=5,
+    recorded=True,
+    reason=None,
+    period_start="2026-04-05T10:00:00.000Z",
+    period_end="2026-05-05T10:00:00.000Z",
+    consumption=USED,
+    idempotency_key="request-8817",
+    reverts_id=None,
+    reverted_by_id=None,
+    reservation_id=None,
+)
+SERIES = UsageSeries(
+    interval=SeriesInterval.DAY,
+    points=[
+        UsagePoint(start="2026-04-05T10:00:00.000Z", end="2026-04-06T00:00:00.000Z", used=120),
+        UsagePoint(start="2026-04-06T00:00:00.000Z", end="2026-04-07T00:00:00.000Z", used=0),
+        UsagePoint(start="2026-04-07T00:00:00.000Z", end="2026-04-08T00:00:00.000Z", used=130),
+    ],
+)
 HOLD_RELEASED = replace(HOLD, status=ReservationStatus.RELEASED)
 TOKEN = "eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9.eyJ1c2VySWQiOiJhZGEifQ.c2ln"  # noqa: S105 — signs nothing
 TERMS = {"id": "api-calls", "entitlement": {"limit": 1000, "resetPeriod": "MONTH", "overageEnabled": False}}
@@ -219,6 +248,9 @@ EXAMPLES: Final[dict[str, Examples]] = {
         {"events": [{"userId": "ada", "featureId": "api-calls", "delta": 5}], "allOrNothing": True},
     ),
     "revertUsage": _of(RecordedUsage(recorded=True, reason=None, event_id=EVENT_ID, duplicate=False, consumption=USED)),
+    "usageEvent": _of(EVENT),
+    "usageEvents": _page(EVENT),
+    "usageSeries": _of(SERIES),
     "reserveUsage": _of(
         ReservedUsage(
             reserved=True,

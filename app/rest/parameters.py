@@ -1,4 +1,4 @@
-"""Query parameters that several lists share, and the refusal of those that nobody knows."""
+"""Parameters that several operations share, and the refusal of those that nobody knows."""
 
 from functools import cache
 from typing import Annotated, Any
@@ -18,6 +18,8 @@ UserId = Annotated[str, PathParameter(name="userId", description="The user's id,
 EventId = Annotated[str, PathParameter(name="eventId", description="The usage event's id.")]
 ReservationId = Annotated[str, PathParameter(name="reservationId", description="The reservation's id.")]
 SubscriptionId = Annotated[str, PathParameter(name="subscriptionId", description="The subscription's id.")]
+OfUser = Annotated[str, QueryParameter(name="userId", description="The user's id.")]
+OfFeature = Annotated[str, QueryParameter(name="featureId", description="The feature's id.")]
 
 
 async def page_request(

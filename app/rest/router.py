@@ -15,6 +15,7 @@ from app.rest.paths import PREFIX, DecodedPathParameters
 from app.rest.reservations import Reservations
 from app.rest.subscriptions import Subscriptions
 from app.rest.usage import Access, Usage
+from app.rest.usage_history import UsageHistory
 from app.rest.users import Users
 from app.settings import settings
 
@@ -23,7 +24,16 @@ def rest_router() -> Router:
     """A new router each time, because the framework ties a router to the one app that it is given to."""
     return Router(
         path=PREFIX,
-        route_handlers=[Features, Packages, Users, Subscriptions, Usage, Access, Reservations],
+        route_handlers=[
+            Features,
+            Packages,
+            Users,
+            Subscriptions,
+            Usage,
+            Access,
+            UsageHistory,
+            Reservations,
+        ],
         # Who calls is asked first: a stranger learns nothing about paths, parameters or bodies.
         middleware=[AdminAuthentication, DecodedPathParameters()],
         guards=[refuse_unknown_parameters],

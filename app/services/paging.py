@@ -1,12 +1,15 @@
 """How every list is paged: the id a caller names becomes the key that the next page starts after."""
 
 from collections.abc import Callable
+from typing import TypeVar
 
 from app.domain.values import check_text
 from app.errors import InvalidInputError
 
+Key = TypeVar("Key")
 
-def key_after(starting_after: str | None, find: Callable[[str], int | None]) -> int | None:
+
+def key_after(starting_after: str | None, find: Callable[[str], Key | None]) -> Key | None:
     """The key of the row that the caller has seen last.
 
     Raises:

@@ -17,13 +17,23 @@ from graphql import (
 )
 from msgspec import UnsetType
 
-from app.contract import features, packages, reservations, shapes, subscriptions, usage, users
+from app.contract import (
+    features,
+    packages,
+    reservations,
+    shapes,
+    subscriptions,
+    usage,
+    usage_history,
+    users,
+)
 from app.contract.sdl import admin_sdl
 from app.domain.entitlements import FeatureType
 from app.domain.metering import RecordUsageAction
 from app.domain.periods import ResetPeriod
 from app.domain.reservations import ReservationStatus
 from app.domain.subscribing import PackageStatus, SubscriptionStatus
+from app.domain.usage_history import SeriesInterval
 from app.rest.openapi import openapi_document, operations
 
 pytestmark = pytest.mark.usefixtures("product")
@@ -50,6 +60,9 @@ _VIEWS: dict[str, type[shapes.View]] = {
     "CanUseFeatureData": usage.Entitlement,
     "ConsumptionInPeriod": usage.ConsumptionInPeriod,
     "ShowUsageData": usage.ShowUsage,
+    "UsageEvent": usage_history.UsageEvent,
+    "UsageSeries": usage_history.UsageSeries,
+    "UsagePoint": usage_history.UsagePoint,
 }
 # Fields that GraphQL resolves by itself: what a REST caller asks for with a second call, and former names.
 _RESOLVED = {
@@ -84,6 +97,7 @@ _ENUMS: dict[str, type[StrEnum]] = {
     "SubscriptionStatus": SubscriptionStatus,
     "ReservationStatus": ReservationStatus,
     "RecordUsageAction": RecordUsageAction,
+    "SeriesInterval": SeriesInterval,
 }
 _NAMES = {str: "String", int: "Int", bool: "Boolean", Any: "JSON"}
 # Nullable in the schema because Kana's tables have it so; we always answer.

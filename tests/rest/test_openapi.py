@@ -167,7 +167,9 @@ async def test_real_answers_fit_their_schemas(rest: Door, document: dict[str, An
     await rest.sell("pro", {"id": "api-calls", "entitlement": {"limit": 3, "resetPeriod": "MONTH"}})
     await rest.made("/v1/users", id="ada")
     await rest.made("/v1/subscriptions", userId="ada", packageIds=["pro"])
-    await rest.made("/v1/usage", userId="ada", featureId="api-calls")
+    event = (await rest.made("/v1/usage", userId="ada", featureId="api-calls"))["eventId"]
+    of_ada = "userId=ada&featureId=api-calls"
+    range_ = "from=2026-01-01T00:00:00Z&to=2026-01-02T00:00:00Z&interval=HOUR"
 
     for path, template in [
         ("/v1/features", "/v1/features"),
@@ -176,6 +178,9 @@ async def test_real_answers_fit_their_schemas(rest: Door, document: dict[str, An
         ("/v1/subscriptions", "/v1/subscriptions"),
         ("/v1/users/ada/features/api-calls/access", "/v1/users/{userId}/features/{featureId}/access"),
         ("/v1/users/ada/features/api-calls/usage", "/v1/users/{userId}/features/{featureId}/usage"),
+        (f"/v1/usage/events?{of_ada}", "/v1/usage/events"),
+        (f"/v1/usage/events/{event}", "/v1/usage/events/{eventId}"),
+        (f"/v1/usage/series?{of_ada}&{range_}", "/v1/usage/series"),
     ]:
         answer = await rest.get(path)
         schema = document["paths"][template]["get"]["responses"]["200"]["content"]["application/json"]["schema"]

@@ -1,6 +1,7 @@
 """Another tenant's ids are as unknown as ids that nobody has: the same error, the same words, and nothing is touched."""
 
 from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
@@ -8,12 +9,26 @@ from app.contract.billing import LinkPrice
 from app.contract.features import UpdateFeature
 from app.contract.packages import DuplicatePackage, PackageFeatureTerms, UpdatePackage
 from app.contract.shapes import PageRequest
+from app.contract.usage_history import ReadUsageSeries
 from app.contract.users import UpdateUser
+from app.domain.usage_history import SeriesInterval
 from app.errors import CallerError
 from app.services import billing, entitlements, features, packages, subscriptions, tokens, users
+from app.services.usage_history import list_usage_events, usage_series
 from tests.services.shop import Shop, counted
 
 Call = Callable[[Shop, str], object]
+
+
+def series_of(user_id: str, feature_id: str) -> ReadUsageSeries:
+    start = datetime(2026, 1, 1, tzinfo=UTC)
+    return ReadUsageSeries(
+        user_id=user_id,
+        feature_id=feature_id,
+        start=start,
+        end=start + timedelta(days=1),
+        interval=SeriesInterval.HOUR,
+    )
 
 
 CALLS: dict[str, Call] = {
@@ -49,6 +64,13 @@ CALLS: dict[str, Call] = {
     "check_access/feature": lambda shop, id_: shop.access(user_id="own", feature_id=id_),
     "show_usage/user": lambda shop, id_: entitlements.show_usage(shop.actor, id_, "own"),
     "show_usage/feature": lambda shop, id_: entitlements.show_usage(shop.actor, "own", id_),
+    "list_usage_events/user": lambda shop, id_: list_usage_events(shop.actor, PageRequest(), id_, "own"),
+    "list_usage_events/feature": lambda shop, id_: list_usage_events(shop.actor, PageRequest(), "own", id_),
+    "list_usage_events/after": lambda shop, id_: list_usage_events(
+        shop.actor, PageRequest(starting_after=id_), "own", "own"
+    ),
+    "usage_series/user": lambda shop, id_: usage_series(shop.actor, series_of(id_, "own")),
+    "usage_series/feature": lambda shop, id_: usage_series(shop.actor, series_of("own", id_)),
     "link_price": lambda shop, id_: billing.link_price(
         shop.actor, LinkPrice(id="t", package_id=id_, price_id="price_1", amount=1, currency="gbp")
     ),

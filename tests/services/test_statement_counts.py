@@ -2,17 +2,22 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import timedelta
 from typing import Any
 
 import pytest
 from sqlalchemy import Engine, event
 
+from app import clock
 from app.contract.billing import LinkPrice
 from app.contract.packages import PackageFeatureTerms
 from app.contract.shapes import PageRequest
 from app.contract.usage import CheckAccess, RecordUsage, RecordUsages
+from app.contract.usage_history import ReadUsageSeries
 from app.domain.entitlements import FeatureType
+from app.domain.usage_history import SeriesInterval
 from app.services import batches, billing, entitlements, packages, subscriptions, usage
+from app.services.usage_history import list_usage_events, usage_series
 from tests.services.shop import EVERYTHING, Shop, counted
 from tests.tenants import new_tenant
 
@@ -143,3 +148,30 @@ def test_a_batch_of_many_costs_as_many_statements_as_a_batch_of_one(
 
     # the locks, the keys, candidates, the entries and their keys; the counters too, if they have changed
     assert costs == [cost_of_both, cost_of_both]
+
+
+def test_reading_a_long_ledger_costs_as_many_statements_as_a_short_one(full: Shop) -> None:
+    actor = full.actor
+    for _ in range(MANY):
+        full.record(-1, user_id="user-1", feature_id="feature-0")
+    few, many = "user-0", "user-1"
+    start = clock.now() - timedelta(days=30)
+
+    def series(user_id: str, hours: int) -> ReadUsageSeries:
+        end = start + timedelta(hours=hours)
+        return ReadUsageSeries(
+            user_id=user_id, feature_id="feature-0", start=start, end=end, interval=SeriesInterval.HOUR
+        )
+
+    costs = {
+        "list_usage_events": [
+            cost(lambda id_=id_, n=n: list_usage_events(actor, PageRequest(limit=n), id_, "feature-0"))
+            for id_, n in ((few, 1), (many, 100))
+        ],
+        "usage_series": [
+            cost(lambda id_=id_, n=n: usage_series(actor, series(id_, n))) for id_, n in ((few, 1), (many, 999))
+        ],
+    }
+
+    # who and what, how to plan, and the ledger
+    assert costs == {"list_usage_events": [3, 3], "usage_series": [2, 2]}
