@@ -74,6 +74,26 @@ class Candidate(Limited):
         return period_at(self.anchor, self.reset_period, moment)
 
 
+class DecidingRule(StrEnum):
+    """What makes one subscription decide and not another, in the order of the comparisons."""
+
+    ONLY_ONE = "ONLY_ONE"
+    UNLIMITED = "UNLIMITED"
+    HIGHER_LIMIT = "HIGHER_LIMIT"
+    OVERAGE = "OVERAGE"
+    NEWEST = "NEWEST"
+    MADE_LAST = "MADE_LAST"
+
+
+_COMPARED = (
+    DecidingRule.UNLIMITED,
+    DecidingRule.HIGHER_LIMIT,
+    DecidingRule.OVERAGE,
+    DecidingRule.NEWEST,
+    DecidingRule.MADE_LAST,
+)
+
+
 @dataclass(frozen=True, slots=True)
 class Access:
     """The answer to "may this user do this now?". `reason` is there whatever the answer; BINARY has no consumption."""
@@ -92,7 +112,28 @@ def winner(candidates: Iterable[Candidate]) -> Candidate | None:
     return max(candidates, key=_rank, default=None)
 
 
+def ranked(candidates: Iterable[Candidate]) -> list[Candidate]:
+    """The winner first, then who would win without those before it."""
+    return sorted(candidates, key=_rank, reverse=True)
+
+
+def rule_between(one: Candidate, other: Candidate) -> DecidingRule:
+    """The first comparison in which two subscriptions differ, and which therefore decides between them."""
+    rules = zip(_COMPARED, _rank(one), _rank(other), strict=True)
+    return next(rule for rule, ones, others in rules if ones != others)
+
+
+def deciding_rule(candidates: Iterable[Candidate]) -> DecidingRule | None:
+    """The comparison that makes the winner the winner: up to the one before it another does as well. None: nobody wins."""
+    best = ranked(candidates)
+    if not best:
+        return None
+    # Of all others the second ties with the winner the longest.
+    return DecidingRule.ONLY_ONE if len(best) == 1 else rule_between(best[0], best[1])
+
+
 def _rank(candidate: Candidate) -> tuple[bool, int, bool, datetime, int]:
+    """The comparisons of `_COMPARED`, in this order."""
     unlimited = candidate.limit is None
     return (unlimited, candidate.limit or 0, candidate.overage_enabled, candidate.anchor, candidate.subscription_id)
 

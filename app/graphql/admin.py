@@ -1,6 +1,7 @@
 """Every resolver of the admin API."""
 
 from app.graphql import (
+    explanations,
     features,
     packages,
     reservations,
@@ -10,7 +11,7 @@ from app.graphql import (
     users,
 )
 
-_TOPICS = (features, packages, users, subscriptions, usage, usage_history, reservations)
+_TOPICS = (features, packages, users, subscriptions, usage, usage_history, explanations, reservations)
 
 
 def register(schema_name: str) -> None:

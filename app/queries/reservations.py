@@ -5,6 +5,7 @@ from datetime import datetime
 
 from sqlmodel import Session, col, select
 
+from app.domain.explanations import Hold
 from app.domain.reservations import ReservationStatus
 from app.models import Reservation
 from app.queries.ledger import Window, window_columns
@@ -42,11 +43,11 @@ def reservation_by_key(session: Session, tenant_id: int, idempotency_key: str) -
     ).one_or_none()
 
 
-def open_reservations(session: Session, pair: Pair, now: datetime) -> Sequence[Reservation]:
-    """Those that hold something of the pair's now, oldest first."""
+def open_holds(session: Session, pair: Pair, now: datetime) -> list[Hold]:
+    """All that is held of the pair's now, in whichever period, the next to expire first."""
     tenant_id, user_key, feature_key = pair
-    return session.exec(
-        select(Reservation)
+    found = session.exec(
+        select(Reservation.id, Reservation.amount, Reservation.at, Reservation.expires_at)
         .where(
             Reservation.tenant_id == tenant_id,
             Reservation.user_key == user_key,
@@ -54,5 +55,6 @@ def open_reservations(session: Session, pair: Pair, now: datetime) -> Sequence[R
             Reservation.status == ReservationStatus.HELD,
             col(Reservation.expires_at) > now,
         )
-        .order_by(col(Reservation.id))
-    ).all()
+        .order_by(col(Reservation.expires_at), col(Reservation.id))
+    )
+    return [Hold(*row) for row in found]

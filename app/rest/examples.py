@@ -31,6 +31,7 @@ from app.domain.periods import ResetPeriod
 from app.domain.reservations import ReservationStatus
 from app.domain.subscribing import PackageStatus, SubscriptionStatus
 from app.domain.usage_history import SeriesInterval
+from app.rest.example_explanation import EXPLANATION
 from app.rest.subscriptions import Subscribed
 
 
@@ -251,6 +252,7 @@ EXAMPLES: Final[dict[str, Examples]] = {
     "usageEvent": _of(EVENT),
     "usageEvents": _page(EVENT),
     "usageSeries": _of(SERIES),
+    "explain": _of(EXPLANATION),
     "reserveUsage": _of(
         ReservedUsage(
             reserved=True,

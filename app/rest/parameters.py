@@ -8,6 +8,7 @@ from litestar.handlers import BaseRouteHandler
 from litestar.params import PathParameter, QueryParameter
 
 from app.contract.shapes import PAGE_LIMIT_DEFAULT, PAGE_LIMIT_MAX, PageRequest
+from app.domain.values import INT32_MAX
 from app.errors import InvalidInputError
 
 KEY_HEADER = "Idempotency-Key"
@@ -20,6 +21,12 @@ ReservationId = Annotated[str, PathParameter(name="reservationId", description="
 SubscriptionId = Annotated[str, PathParameter(name="subscriptionId", description="The subscription's id.")]
 OfUser = Annotated[str, QueryParameter(name="userId", description="The user's id.")]
 OfFeature = Annotated[str, QueryParameter(name="featureId", description="The feature's id.")]
+Delta = Annotated[
+    int,
+    QueryParameter(
+        name="delta", description="How much they want to use.", schema_extra={"minimum": 1, "maximum": INT32_MAX}
+    ),
+]
 
 
 async def page_request(

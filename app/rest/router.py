@@ -8,6 +8,7 @@ from litestar.di import Provide
 from app.rest.authentication import AdminAuthentication, authenticated_actor
 from app.rest.bodies import JsonBody
 from app.rest.errors import rest_exception_handlers
+from app.rest.explanations import Explanations
 from app.rest.features import Features
 from app.rest.packages import Packages
 from app.rest.parameters import page_request, refuse_unknown_parameters
@@ -32,6 +33,7 @@ def rest_router() -> Router:
             Usage,
             Access,
             UsageHistory,
+            Explanations,
             Reservations,
         ],
         # Who calls is asked first: a stranger learns nothing about paths, parameters or bodies.

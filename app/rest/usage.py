@@ -4,7 +4,7 @@ from typing import Annotated
 
 from litestar import Controller, get, post
 from litestar.di import NamedDependency
-from litestar.params import HeaderParameter, JSONBody, QueryParameter
+from litestar.params import HeaderParameter, JSONBody
 
 from app.contract.actors import Actor
 from app.contract.usage import (
@@ -16,12 +16,11 @@ from app.contract.usage import (
     RecordUsages,
     ShowUsage,
 )
-from app.domain.values import INT32_MAX
 from app.edge import coalesce
 from app.edge.threads import in_thread
 from app.errors import InvalidInputError
 from app.rest.idempotency import KeyHeader, with_key
-from app.rest.parameters import KEY_HEADER, EventId, FeatureId, UserId
+from app.rest.parameters import KEY_HEADER, Delta, EventId, FeatureId, UserId
 from app.rest.problems import read_problems, write_problems
 from app.services import batches, entitlements, reverts
 
@@ -91,14 +90,7 @@ class Access(Controller):
         actor: NamedDependency[Actor],
         user_id: UserId,
         feature_id: FeatureId,
-        delta: Annotated[
-            int,
-            QueryParameter(
-                name="delta",
-                description="How much they want to use.",
-                schema_extra={"minimum": 1, "maximum": INT32_MAX},
-            ),
-        ] = 1,
+        delta: Delta = 1,
     ) -> Entitlement:
         """A question only: it counts nothing."""
         command = CheckAccess(user_id=user_id, feature_id=feature_id, delta=delta)

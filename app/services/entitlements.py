@@ -31,17 +31,18 @@ Question = tuple[Actor, CheckAccess]
 
 
 @dataclass(frozen=True, slots=True)
-class _Position:
-    """Where one user stands with one feature at this moment: who decides, in which period."""
+class Position:
+    """Where one user stands with one feature at this moment: who decides among whom, in which period."""
 
     pair: Pair
     feature_type: FeatureType
     counter: Counter | None
+    candidates: Sequence[Candidate]
     decider: Candidate | None
     period: Period | None
 
 
-_Found = _Position | UserNotFoundError | FeatureNotFoundError
+_Found = Position | UserNotFoundError | FeatureNotFoundError
 
 
 def check_access(actor: Actor, command: CheckAccess) -> Entitlement:
@@ -66,7 +67,7 @@ def check_many(questions: Sequence[Question]) -> list[Entitlement | MeterlineErr
     return [
         position
         if isinstance(position, MeterlineError)
-        else _entitlement(position, *(next(amounts) if position.period else (0, 0)), delta=command.delta)
+        else entitlement_of(position, *(next(amounts) if position.period else (0, 0)), delta=command.delta)
         for position, (_, command) in zip(positions, questions, strict=True)
     ]
 
@@ -74,8 +75,8 @@ def check_many(questions: Sequence[Question]) -> list[Entitlement | MeterlineErr
 def _read(session: Session, questions: Sequence[Question]) -> tuple[Sequence[_Found], list[tuple[int, int]]]:
     asked = [(actor.tenant_id, command.user_id, command.feature_id) for actor, command in questions]
     now = clock.now()
-    positions = _positions(session, asked, now)
-    return positions, _amounts(session, positions, now)
+    positions = positions_of(session, asked, now)
+    return positions, amounts_of(session, positions, now)
 
 
 def show_usage(actor: Actor, user_id: str, feature_id: str) -> ShowUsage:
@@ -89,14 +90,14 @@ def show_usage(actor: Actor, user_id: str, feature_id: str) -> ShowUsage:
     check_id("featureId", feature_id)
     with transaction() as session:
         now = clock.now()
-        position = _positions(session, [(actor.tenant_id, user_id, feature_id)], now)[0]
+        position = positions_of(session, [(actor.tenant_id, user_id, feature_id)], now)[0]
         if isinstance(position, MeterlineError):
             raise position
         if position.decider is None or position.period is None:
             return ShowUsage(current=None, past=[])
         decider, current = position.decider, position.period
         past = list(islice(past_periods(decider.anchor, decider.reset_period, current.start), PAST_PERIODS_MAX))
-        ((used_now, held_now),) = _amounts(session, [position], now)
+        ((used_now, held_now),) = amounts_of(session, [position], now)
         windows = [(position.pair, period) for period in past]
         used_then = replayed_totals(session, windows)
         # A reservation made just before a period ended is held there until it is settled.
@@ -111,29 +112,32 @@ def show_usage(actor: Actor, user_id: str, feature_id: str) -> ShowUsage:
     )
 
 
-def _positions(session: Session, asked: Sequence[Asked], now: datetime) -> list[_Found]:
-    """In the order asked. Two statements, however many."""
+def positions_of(session: Session, asked: Sequence[Asked], now: datetime) -> list[_Found]:
+    """Everybody's position at this moment, in the order asked. Two statements, however many."""
     found = standings(session, asked)
     held = candidates(session, {(standing.pair, now) for standing in found if standing.pair}, now)
     return [_position(standing, held, now) for standing in found]
 
 
-def _position(standing: Standing, held: Mapping[Moment, Iterable[Candidate]], now: datetime) -> _Found:
+def _position(standing: Standing, held: Mapping[Moment, Sequence[Candidate]], now: datetime) -> _Found:
     if standing.user_key is None:
         return UserNotFoundError()
     if standing.pair is None or standing.feature_type is None:
         return FeatureNotFoundError()
-    decider = winner(held.get((standing.pair, now), ()))
+    found = held.get((standing.pair, now), ())
+    decider = winner(found)
     period = counted_period(standing.feature_type, decider, now)
-    return _Position(standing.pair, standing.feature_type, standing.counter, decider, period)
+    return Position(standing.pair, standing.feature_type, standing.counter, found, decider, period)
 
 
-def _amounts(session: Session, positions: Iterable[_Position | MeterlineError], now: datetime) -> list[tuple[int, int]]:
+def amounts_of(
+    session: Session, positions: Iterable[Position | MeterlineError], now: datetime
+) -> list[tuple[int, int]]:
     """What is used and what is held, for those positions where something is counted, in order. Two statements at most."""
     counted = [
         (position.pair, position.period, position.counter)
         for position in positions
-        if isinstance(position, _Position) and position.period is not None
+        if isinstance(position, Position) and position.period is not None
     ]
     windows = [(pair, period) for pair, period, _ in counted]
     used = current_totals(session, windows, [counter for *_, counter in counted])
@@ -142,7 +146,8 @@ def _amounts(session: Session, positions: Iterable[_Position | MeterlineError], 
     return [(total, held.get(n, 0)) for n, total in enumerate(used)]
 
 
-def _entitlement(position: _Position, used: int, held: int, *, delta: int) -> Entitlement:
+def entitlement_of(position: Position, used: int, held: int, *, delta: int) -> Entitlement:
+    """The answer at a position, when so much is used and held in its period."""
     answer = decide_access(position.feature_type, position.decider, used=used, held=held, delta=delta)
     period = position.period
     return Entitlement(

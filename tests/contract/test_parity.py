@@ -18,6 +18,7 @@ from graphql import (
 from msgspec import UnsetType
 
 from app.contract import (
+    explanations,
     features,
     packages,
     reservations,
@@ -28,7 +29,8 @@ from app.contract import (
     users,
 )
 from app.contract.sdl import admin_sdl
-from app.domain.entitlements import FeatureType
+from app.domain.entitlements import DecidingRule, FeatureType
+from app.domain.explanations import SubscribingStep, SubscriptionStanding
 from app.domain.metering import RecordUsageAction
 from app.domain.periods import ResetPeriod
 from app.domain.reservations import ReservationStatus
@@ -63,6 +65,16 @@ _VIEWS: dict[str, type[shapes.View]] = {
     "UsageEvent": usage_history.UsageEvent,
     "UsageSeries": usage_history.UsageSeries,
     "UsagePoint": usage_history.UsagePoint,
+    "Explanation": explanations.Explanation,
+    "DecidingSubscription": explanations.DecidingSubscription,
+    "CandidateSubscription": explanations.CandidateSubscription,
+    "PeriodArithmetic": explanations.PeriodArithmetic,
+    "PeriodSums": explanations.PeriodSums,
+    "PendingUsage": explanations.PendingUsage,
+    "OpenReservation": explanations.OpenReservation,
+    "WaysToAccess": explanations.WaysToAccess,
+    "AccessLater": explanations.AccessLater,
+    "PackageOffer": explanations.PackageOffer,
 }
 # Fields that GraphQL resolves by itself: what a REST caller asks for with a second call, and former names.
 _RESOLVED = {
@@ -98,6 +110,9 @@ _ENUMS: dict[str, type[StrEnum]] = {
     "ReservationStatus": ReservationStatus,
     "RecordUsageAction": RecordUsageAction,
     "SeriesInterval": SeriesInterval,
+    "DecidingRule": DecidingRule,
+    "SubscriptionStanding": SubscriptionStanding,
+    "SubscribingStep": SubscribingStep,
 }
 _NAMES = {str: "String", int: "Int", bool: "Boolean", Any: "JSON"}
 # Nullable in the schema because Kana's tables have it so; we always answer.

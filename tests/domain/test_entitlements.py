@@ -15,9 +15,13 @@ from app.domain.entitlements import (
     Access,
     Candidate,
     Consumption,
+    DecidingRule,
     FeatureType,
     counted_period,
     decide_access,
+    deciding_rule,
+    ranked,
+    rule_between,
     winner,
 )
 from app.domain.periods import Period, ResetPeriod
@@ -103,6 +107,59 @@ def test_another_candidate_wins_itself_or_changes_nothing(found: list[Candidate]
 )
 def test_each_rule_decides_when_those_before_it_tie(winning: Candidate, losing: Candidate) -> None:
     assert winner([winning, losing]) == winner([losing, winning]) == winning
+
+
+def best_by(rule: DecidingRule, found: list[Candidate]) -> list[Candidate]:
+    """Whom one rule alone would leave of them."""
+    if rule is DecidingRule.UNLIMITED:
+        return [one for one in found if one.limit is None] or found
+    if rule is DecidingRule.HIGHER_LIMIT:
+        return [one for one in found if one.limit == max((other.limit or 0 for other in found), default=0)] or found
+    if rule is DecidingRule.OVERAGE:
+        return [one for one in found if one.overage_enabled] or found
+    if rule is DecidingRule.NEWEST:
+        return [one for one in found if one.anchor == max(other.anchor for other in found)]
+    return [one for one in found if one.subscription_id == max(other.subscription_id for other in found)]
+
+
+@given(found=candidate_lists)
+def test_the_named_rule_is_the_one_that_leaves_the_winner_alone(found: list[Candidate]) -> None:
+    """The rules one after the other, each narrowing down whom the last one left."""
+    left, rule = found, DecidingRule.ONLY_ONE if found else None
+    for next_rule in list(DecidingRule)[1:]:
+        if len(left) > 1:
+            left, rule = best_by(next_rule, left), next_rule
+
+    assert deciding_rule(found) is rule
+    assert left == [one for one in [winner(found)] if one]
+
+
+@given(found=candidate_lists.filter(lambda found: len(found) >= 2))
+def test_the_named_rule_is_true_of_the_winner_and_the_next(found: list[Candidate]) -> None:
+    first, second = ranked(found)[:2]
+    rule = deciding_rule(found)
+
+    assert (first, second) == (winner(found), winner(one for one in found if one is not first))
+    assert rule is rule_between(first, second) is rule_between(second, first)
+    same = ("limit", "overage_enabled", "anchor")
+    ties = [getattr(first, name) == getattr(second, name) for name in same]
+    expected = {
+        DecidingRule.UNLIMITED: first.limit is None and second.limit is not None,
+        DecidingRule.HIGHER_LIMIT: None not in (first.limit, second.limit) and (first.limit or 0) > (second.limit or 0),
+        DecidingRule.OVERAGE: ties[:1] == [True] and first.overage_enabled and not second.overage_enabled,
+        DecidingRule.NEWEST: ties[:2] == [True, True] and first.anchor > second.anchor,
+        DecidingRule.MADE_LAST: all(ties) and first.subscription_id > second.subscription_id,
+    }
+    assert [name for name, is_true in expected.items() if is_true] == [rule]
+
+
+@given(found=candidate_lists)
+def test_a_ranking_is_who_wins_when_those_before_are_gone(found: list[Candidate]) -> None:
+    left = list(found)
+    for one in ranked(found):
+        assert one == winner(left)
+        left.remove(one)
+    assert left == []
 
 
 def test_limits_are_not_added_up() -> None:

@@ -1,5 +1,6 @@
 """The sample calls of docs/domain.md do what the page says."""
 
+import re
 from typing import Any
 
 import pytest
@@ -42,3 +43,14 @@ def test_a_late_event_a_batch_a_revert_and_a_reservation(make_dev: MakeDev) -> N
     assert used_and_reserved(made) == (before, 75)
     settled = paste(commit, RESERVATION_ID=made["reservation"]["id"])
     assert used_and_reserved(settled) == (before + 40, 0)
+
+
+def test_the_call_that_asks_why_works_and_the_page_names_all_that_it_answers(make_dev: MakeDev) -> None:
+    (ask,) = samples(make_dev, "Why?")
+
+    answer = paste(ask)
+
+    assert (answer["userId"], answer["featureId"], answer["delta"]) == ("124", "api-calls", 500)
+    assert (answer["decision"]["packageId"], answer["decision"]["rule"]) == ("pro-plan", "ONLY_ONE")
+    told = set(answer) - {"userId", "featureId", "featureType", "delta", "at"}
+    assert told == set(re.findall(r"`(\w+)`:", section("Why?", PAGE)))

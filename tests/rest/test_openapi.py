@@ -178,6 +178,7 @@ async def test_real_answers_fit_their_schemas(rest: Door, document: dict[str, An
         ("/v1/subscriptions", "/v1/subscriptions"),
         ("/v1/users/ada/features/api-calls/access", "/v1/users/{userId}/features/{featureId}/access"),
         ("/v1/users/ada/features/api-calls/usage", "/v1/users/{userId}/features/{featureId}/usage"),
+        ("/v1/users/ada/features/api-calls/explain", "/v1/users/{userId}/features/{featureId}/explain"),
         (f"/v1/usage/events?{of_ada}", "/v1/usage/events"),
         (f"/v1/usage/events/{event}", "/v1/usage/events/{eventId}"),
         (f"/v1/usage/series?{of_ada}&{range_}", "/v1/usage/series"),

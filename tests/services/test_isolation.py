@@ -9,11 +9,13 @@ from app.contract.billing import LinkPrice
 from app.contract.features import UpdateFeature
 from app.contract.packages import DuplicatePackage, PackageFeatureTerms, UpdatePackage
 from app.contract.shapes import PageRequest
+from app.contract.usage import CheckAccess
 from app.contract.usage_history import ReadUsageSeries
 from app.contract.users import UpdateUser
 from app.domain.usage_history import SeriesInterval
 from app.errors import CallerError
 from app.services import billing, entitlements, features, packages, subscriptions, tokens, users
+from app.services.explanations import explain
 from app.services.usage_history import list_usage_events, usage_series
 from tests.services.shop import Shop, counted
 
@@ -64,6 +66,8 @@ CALLS: dict[str, Call] = {
     "check_access/feature": lambda shop, id_: shop.access(user_id="own", feature_id=id_),
     "show_usage/user": lambda shop, id_: entitlements.show_usage(shop.actor, id_, "own"),
     "show_usage/feature": lambda shop, id_: entitlements.show_usage(shop.actor, "own", id_),
+    "explain/user": lambda shop, id_: explain(shop.actor, CheckAccess(user_id=id_, feature_id="own")),
+    "explain/feature": lambda shop, id_: explain(shop.actor, CheckAccess(user_id="own", feature_id=id_)),
     "list_usage_events/user": lambda shop, id_: list_usage_events(shop.actor, PageRequest(), id_, "own"),
     "list_usage_events/feature": lambda shop, id_: list_usage_events(shop.actor, PageRequest(), "own", id_),
     "list_usage_events/after": lambda shop, id_: list_usage_events(

@@ -11,12 +11,15 @@ from sqlalchemy import Engine, event
 from app import clock
 from app.contract.billing import LinkPrice
 from app.contract.packages import PackageFeatureTerms
+from app.contract.reservations import ReserveUsage
 from app.contract.shapes import PageRequest
 from app.contract.usage import CheckAccess, RecordUsage, RecordUsages
 from app.contract.usage_history import ReadUsageSeries
 from app.domain.entitlements import FeatureType
 from app.domain.usage_history import SeriesInterval
 from app.services import batches, billing, entitlements, packages, subscriptions, usage
+from app.services.explanations import explain
+from app.services.reservations import reserve_usage
 from app.services.usage_history import list_usage_events, usage_series
 from tests.services.shop import EVERYTHING, Shop, counted
 from tests.tenants import new_tenant
@@ -175,3 +178,28 @@ def test_reading_a_long_ledger_costs_as_many_statements_as_a_short_one(full: Sho
 
     # who and what, how to plan, and the ledger
     assert costs == {"list_usage_events": [3, 3], "usage_series": [2, 2]}
+
+
+def test_explaining_much_costs_as_many_statements_as_explaining_little(full: Shop) -> None:
+    """Subscriptions that hold the feature, reservations, events and offers: few of each, and many."""
+    for user_id, many in (("few", 1), ("many", MANY)):
+        full.user(user_id)
+        full.subscribe("base", user_id=user_id)
+        for number in range(many):
+            held = full.subscribe(f"addon-{number}", user_id=user_id)
+            if number:
+                full.cancel(held[0].id)
+            full.record(-1, user_id=user_id, feature_id="feature-1")
+            command = ReserveUsage(user_id=user_id, feature_id="feature-1", delta=1)
+            reserve_usage(full.actor, command)
+    for number in range(MANY):
+        full.addon(f"more-{number}", counted(20, feature_id="feature-1"))
+        full.package(f"max-{number}", counted(20, feature_id="feature-0"))
+
+    def explaining(user_id: str, feature_id: str) -> int:
+        command = CheckAccess(user_id=user_id, feature_id=feature_id, delta=3)
+        return cost(lambda: explain(full.actor, command))
+
+    # who and what, candidates, what is held and by whom; candidates later; packages on sale, what the user has and what goes
+    # with it; the ledger's totals; all subscriptions, the sums, what is dated ahead
+    assert (explaining("few", "feature-1"), explaining("many", "feature-1")) == (12, 12)
