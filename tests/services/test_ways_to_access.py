@@ -186,3 +186,17 @@ def test_who_may_is_told_so_and_offered_no_words_about_packages(pro: Shop) -> No
     assert found.in_short[0] == ALLOWED_CONSUMABLE
     assert not any("package" in sentence for sentence in found.in_short[1:])
     assert offered(found) == [("max", CHANGE, True)]
+
+
+def test_the_base_that_the_user_has_is_not_offered_even_if_an_add_on_keeps_its_overage_from_deciding(
+    shop: Shop,
+) -> None:
+    shop.feature()
+    shop.package("base", counted(5, overage=True))
+    shop.addon("boost", counted(10))
+    shop.user()
+    shop.subscribe("base", "boost")
+
+    found = why(shop, 11)
+
+    assert (found.answer.access, found.answer.package_id, found.ways.packages) == (False, "boost", [])
