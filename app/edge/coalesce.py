@@ -17,11 +17,14 @@ from app.services.usage import Call, record_unheld
 # They stay for seconds, so they must not be all that the server has room for.
 HELD_UP_MAX = 250
 
+_Named = tuple[int, str, str]
+"""A counter as calls name it: tenant id, user id, feature id."""
+
 
 class UsageLanes:
     """Two lanes, so that a counter which somebody holds makes nobody wait who does not need it.
 
-    A call whose counter is held goes to the second lane, and so do all later ones for the same counter, until it is had.
+    A call whose counter is held goes to the second lane, and so do all later ones for the same counter, until one of them had it.
     """
 
     def __init__(
@@ -34,30 +37,33 @@ class UsageLanes:
         self._usual: Lane[Call, RecordedUsage | None] = Lane(record)
         self._held_up: Lane[Call, RecordedUsage | None] = Lane(record, waiting_max=held_up_max)
         self._patience_seconds = patience_seconds
-        self._held: Counter[tuple[int, str, str]] = Counter()
+        self._waiting_for: Counter[_Named] = Counter()
 
     async def record(self, call: Call) -> RecordedUsage:
         """Raises what `Lane.ask` raises; OverloadedError also when the counter was held for too long, and nothing was done."""
         actor, command = call
         counter = (actor.tenant_id, command.user_id, command.feature_id)
-        if counter not in self._held:
+        if counter not in self._waiting_for:
             answer = await self._usual.ask(call)
             if answer is not None:
                 return answer
-        self._held[counter] += 1
-        try:
-            return await self._record_held_up(call)
-        finally:
-            self._held[counter] -= 1
-            if not self._held[counter]:
-                del self._held[counter]
+        return await self._record_held_up(call, counter)
 
-    async def _record_held_up(self, call: Call) -> RecordedUsage:
+    async def _record_held_up(self, call: Call, counter: _Named) -> RecordedUsage:
         until = time.monotonic() + self._patience_seconds
-        while (answer := await self._held_up.ask(call)) is None:
-            if time.monotonic() >= until:
-                raise OverloadedError("Other calls hold the user's counter. Nothing was done; try again.")
-        return answer
+        self._waiting_for[counter] += 1
+        try:
+            while (answer := await self._held_up.ask(call)) is None:
+                if time.monotonic() >= until:
+                    raise OverloadedError("Other calls hold the user's counter. Nothing was done; try again.")
+            # It is free: who comes now need not stand behind those who wait for other counters.
+            del self._waiting_for[counter]
+            return answer
+        finally:
+            if self._waiting_for[counter] > 1:
+                self._waiting_for[counter] -= 1
+            else:
+                del self._waiting_for[counter]
 
 
 class _Lanes:

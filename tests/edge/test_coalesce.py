@@ -89,6 +89,23 @@ async def test_while_a_counter_is_held_its_later_calls_are_asked_apart_and_after
     assert till.batches == [["ada", "bob"]]
 
 
+async def test_once_a_counter_was_had_new_calls_do_not_stand_behind_those_who_still_wait(
+    asking: list[asyncio.Task[RecordedUsage]],
+) -> None:
+    till = Till("ada", "bob")
+    lanes = UsageLanes(till.record)
+    asking += [asyncio.create_task(lanes.record(call(user_id))) for user_id in ("ada", "ada", "bob")]
+    await till.asked("ada", 4)
+
+    till.held.remove("ada")
+    await asyncio.gather(*asking[:2])
+
+    till.batches.clear()
+    assert await lanes.record(call("ada")) == answer("ada")
+    assert ["ada"] in till.batches
+    assert not any({"ada", "bob"} <= set(batch) for batch in till.batches)
+
+
 async def test_who_has_waited_long_enough_is_told_to_come_again() -> None:
     lanes = UsageLanes(Till("ada").record, patience_seconds=0.01)
 

@@ -45,6 +45,14 @@ def held(books: Books, rows: Sequence[Row]) -> Iterator[psycopg.Connection[Any]]
         yield connection
 
 
+@contextmanager
+def counters_held(books: Books) -> Iterator[psycopg.Connection[Any]]:
+    """Every counter of every tenant is ours until the block ends: each web process stands still with the batch it has begun."""
+    with psycopg.connect(books.database_url) as connection:
+        connection.execute("LOCK TABLE consumptions IN EXCLUSIVE MODE")
+        yield connection
+
+
 async def until_waiting(connection: psycopg.Connection[Any], count: int) -> None:
     """Until so many transactions of the product wait for a row."""
     deadline = time.monotonic() + _PATIENCE_SECONDS

@@ -9,13 +9,13 @@ import httpx
 import pytest
 
 from tests.races.books import Books
-from tests.races.collision import held, until_waiting
+from tests.races.collision import counters_held, held, until_waiting
 from tests.races.conftest import client_of
 from tests.races.doors import Door, Graphql, Rest
 from tests.races.shop import FEATURE, Shop
-from tests.races.test_faults import until
 from tests.races.web import Web, environment_for
 from tests.tenants import Tenant
+from tests.until import until
 
 pytestmark = pytest.mark.processes
 
@@ -60,7 +60,7 @@ async def test_what_a_caller_asked_for_who_has_left_while_it_waited_does_not_hap
 ) -> None:
     async with client_of(web.url, tenant.secret_key) as patient, client_of(web.url, tenant.secret_key) as impatient:
         stays, leaves = door_of(patient), door_of(impatient)
-        with held(books, [("users", user)]) as connection:
+        with counters_held(books) as connection:
             first = asyncio.create_task(stays.record(userId=user, featureId=FEATURE, delta=1))
             await until_waiting(connection, 1)
             second = asyncio.create_task(stays.record(userId=user, featureId=FEATURE, delta=10))
