@@ -6,13 +6,13 @@ from hypothesis import strategies as st
 from hypothesis.stateful import precondition, rule
 
 from app import clock
-from app.contract.reservations import CommitReservation, Reservation, ReserveUsage
+from app.contract.reservations import CommitReservation, Reservation, ReservedUsage, ReserveUsage
 from app.domain.reservations import ReservationStatus
 from app.services.reservations import commit_reservation, get_reservation, release_reservation, reserve_usage
 from tests.services.batch_model import Asked
 from tests.services.metering_model import Customer, Hold
 from tests.services.shop import ADD
-from tests.services.stories import MILLISECOND, any_of_the_last, last, outcome, told, who
+from tests.services.stories import MILLISECOND, any_of_the_last, last, new_name, outcome, told, who
 from tests.services.stories_of_usage import StoryOfUsage
 
 HELD = ReservationStatus.HELD
@@ -23,6 +23,10 @@ more_or_less = st.one_of(st.none(), st.integers(-5, 6))
 
 
 class StoryOfReservations(StoryOfUsage):
+    def __init__(self) -> None:
+        super().__init__()
+        self.first_answers: dict[str, tuple[str | None, int, ReservedUsage]] = {}
+
     @rule(n=who, amount=amounts, ttl=ttls, over_limit_too=st.sampled_from([False, False, False, True]))
     def reserve(self, n: int, amount: int, ttl: int, over_limit_too: bool) -> None:
         self._reserve(n, amount, ttl, over_limit_too=over_limit_too)
@@ -34,8 +38,8 @@ class StoryOfReservations(StoryOfUsage):
 
     def _reserve(self, n: int, amount: int, ttl: int, *, over_limit_too: bool = False) -> None:
         customer = self.customers[n]
-        command = ReserveUsage(user_id=customer.id, feature_id="calls", delta=amount, ttl_seconds=ttl)
-        made = reserve_usage(self.actor(over_limit_too=over_limit_too), command)
+        key = new_name() if ttl > 1 else None
+        made = reserve_usage(self.actor(over_limit_too=over_limit_too), _command(customer, amount, ttl, key))
         hold, reason, consumption = customer.reserve(
             self.now, amount, timedelta(seconds=ttl), over_limit_too=over_limit_too
         )
@@ -45,6 +49,23 @@ class StoryOfReservations(StoryOfUsage):
         if made.reservation is not None and hold is not None:
             hold.number = made.reservation.id
             self._same_reservation(made.reservation, customer, hold)
+            self.first_answers[hold.number] = (key, ttl, made)
+
+    @precondition(lambda self: self._all_holds())
+    @rule(which=any_of_the_last, more=st.sampled_from([0, 0, 1]))
+    def reserve_again(self, which: int, more: int) -> None:
+        """With the same key; the first answer, and what the reservation is now."""
+        customer, hold = self._hold(which)
+        key, ttl, first = self.first_answers[hold.number]
+        if key is None:
+            return
+        made = outcome(lambda: reserve_usage(self.shop.actor, _command(customer, hold.amount + more, ttl, key)))
+        if more:
+            assert made == "IdempotencyConflictError"
+            return
+        assert (made.reserved, made.reason, made.duplicate) == (True, None, True)
+        assert made.consumption == first.consumption
+        self._same_reservation(made.reservation, customer, hold)
 
     @rule(
         n=who,
@@ -131,3 +152,7 @@ class StoryOfReservations(StoryOfUsage):
             expires_at=clock.to_wire(hold.expires),
             event_id=hold.event.number if hold.event else None,
         )
+
+
+def _command(customer: Customer, amount: int, ttl: int, key: str | None) -> ReserveUsage:
+    return ReserveUsage(user_id=customer.id, feature_id="calls", delta=amount, ttl_seconds=ttl, idempotency_key=key)
