@@ -26,6 +26,9 @@ def check_text(field: str, text: str, *, at_least: int = 0, at_most: int = TEXT_
         raise InvalidInputError(field, "must not be empty")
     if len(text) > at_most:
         raise InvalidInputError(field, f"must have at most {at_most} characters, has {len(text)}")
+    # Nearly every id, and known at once: what is printable ASCII has no control characters.
+    if text.isascii() and text.isprintable():
+        return
     for position, character in enumerate(text):
         if unicodedata.category(character) in _FORBIDDEN_CATEGORIES:
             raise InvalidInputError(field, f"must not contain control characters (one is at position {position})")
