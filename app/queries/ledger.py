@@ -13,7 +13,7 @@ from sqlmodel import Session
 from app.domain.metering import RecordUsageAction
 from app.domain.periods import Period
 from app.queries import arrays
-from app.queries.standings import Counter, Pair, pair_columns
+from app.queries.standings import MOVE_COUNTERS, Counter, Pair, counter_columns, pair_columns
 
 Window = tuple[Pair, Period]
 """What a total is asked for."""
@@ -86,20 +86,27 @@ JOIN usage_events e ON e.tenant_id = k.tenant_id AND e.id = k.event_id AND e.at 
 _BY_ID = f"SELECT {EVENT} FROM usage_events e WHERE e.tenant_id = %s AND e.id = %s"
 _REVERT_OF = f"SELECT {EVENT} FROM usage_events e WHERE e.tenant_id = %s AND e.reverts_id = %s AND e.at = %s"
 
-# The ids are drawn in the order of the rows, so the order of ids is the order of events.
-_APPEND = f"""
-INSERT INTO usage_events ({", ".join(_COLUMNS)})
-SELECT {", ".join(_COLUMNS)}
-FROM unnest({", ".join(f"%s::{_TYPES[column]}[]" for column in _COLUMNS)})
-  WITH ORDINALITY AS w({", ".join(_COLUMNS)}, n)
-ORDER BY n
-RETURNING id
-"""
+# `digest_of` in SQL.
+DIGEST = "encode(substr(sha256(convert_to({key}, 'UTF8')), 1, 16), 'hex')::uuid"
 
-_TAKE_KEYS = """
-INSERT INTO idempotency_keys (tenant_id, digest, event_id, event_at)
-SELECT * FROM unnest(%s::int[], %s::uuid[], %s::bigint[], %s::timestamptz[]) ORDER BY 1, 2
-ON CONFLICT DO NOTHING
+# One statement, so that a call has one way less to the database and back. The ids are drawn in the order of the rows, so the
+# order of ids is the order of events. Keys are taken in the order of their index, or two batches could wait in a circle.
+_WRITE = f"""
+WITH appended AS (
+  INSERT INTO usage_events ({", ".join(_COLUMNS)})
+  SELECT {", ".join(_COLUMNS)}
+  FROM unnest({", ".join(f"%s::{_TYPES[column]}[]" for column in _COLUMNS)})
+    WITH ORDINALITY AS w({", ".join(_COLUMNS)}, n)
+  ORDER BY n
+  RETURNING id, tenant_id, at, idempotency_key
+), keyed AS (
+  INSERT INTO idempotency_keys (tenant_id, digest, event_id, event_at)
+  SELECT tenant_id, {DIGEST.format(key="idempotency_key")}, id, at FROM appended WHERE idempotency_key IS NOT NULL
+  ORDER BY 1, 2
+  ON CONFLICT DO NOTHING
+  RETURNING event_id
+), moved AS ({MOVE_COUNTERS})
+SELECT id, idempotency_key IS NULL OR id IN (SELECT event_id FROM keyed) FROM appended ORDER BY id
 """
 
 # `domain.metering.replay` in SQL. The last SET is the base B; with S_k the sums of the ADDs after it, never going below
@@ -151,31 +158,19 @@ def revert_of(session: Session, entry: Entry) -> Entry | None:
     return next(iter(_entries(session, _REVERT_OF, (entry.tenant_id, entry.id, entry.at))), None)
 
 
-def append(session: Session, entries: Sequence[Entry]) -> None:
-    """Append in this order and give each entry its id. One statement."""
-    columns = zip(*map(_values_of, entries), strict=True)
-    parameters = tuple(write(column) for write, column in zip(_WRITERS, columns, strict=True))
-    ids = sorted(session.connection().exec_driver_sql(_APPEND, parameters).scalars())
-    for entry, id_ in zip(entries, ids, strict=True):
-        entry.id = id_
-
-
-def take_keys(session: Session, entries: Sequence[Entry]) -> bool:
-    """Note which entries, appended before, answer repeats of their keys. At most one statement.
+def write(session: Session, entries: Sequence[Entry], counters: dict[Pair, Counter]) -> bool:
+    """Append the entries in this order and give each its id, note which of them answer repeats of their keys, and write what
+    the counters stand for and at. One statement.
 
     Returns False when another transaction took one of the keys in the meantime (it is waited for, so that the answer is final):
     then the caller must roll back.
     """
-    keyed = [(entry, entry.idempotency_key) for entry in entries if entry.idempotency_key is not None]
-    if not keyed:
-        return True
-    parameters = (
-        arrays.numbers(entry.tenant_id for entry, _ in keyed),
-        arrays.uuids(digest_of(key) for _, key in keyed),
-        arrays.numbers(entry.id for entry, _ in keyed),
-        arrays.moments(entry.at for entry, _ in keyed),
-    )
-    return session.connection().exec_driver_sql(_TAKE_KEYS, parameters).rowcount == len(keyed)
+    columns = zip(*map(_values_of, entries), strict=True)
+    parameters = [write_column(column) for write_column, column in zip(_WRITERS, columns, strict=True)]
+    written = session.connection().exec_driver_sql(_WRITE, (*parameters, *counter_columns(counters))).all()
+    for entry, (id_, _) in zip(entries, written, strict=True):
+        entry.id = id_
+    return all(has_its_key for _, has_its_key in written)
 
 
 def digest_of(key: str) -> UUID:

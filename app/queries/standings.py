@@ -107,7 +107,7 @@ ON CONFLICT DO NOTHING
 """
 _MAKE_UNHELD_COUNTERS = _MAKE_COUNTERS.replace("OF u, f", "OF u, f SKIP LOCKED")
 
-_MOVE_COUNTERS = """
+MOVE_COUNTERS = """
 UPDATE consumptions c
 SET period_start = w.period_start, period_end = w.period_end, used = w.used, held_until = w.held_until
 FROM unnest(%s::int[], %s::bigint[], %s::bigint[], %s::timestamptz[], %s::timestamptz[], %s::bigint[], %s::timestamptz[])
@@ -170,15 +170,19 @@ def make_counters(session: Session, pairs: Iterable[Pair]) -> None:
 
 def move_counters(session: Session, counters: dict[Pair, Counter]) -> None:
     """Write what locked counters stand for and at. One statement."""
+    session.connection().exec_driver_sql(MOVE_COUNTERS, counter_columns(counters))
+
+
+def counter_columns(counters: dict[Pair, Counter]) -> tuple[str, ...]:
+    """The parameters of `MOVE_COUNTERS`."""
     periods = [counter.period for counter in counters.values()]
-    parameters = (
+    return (
         *pair_columns(counters),
         arrays.moments(period.start if period else None for period in periods),
         arrays.moments(period.end if period else None for period in periods),
         arrays.numbers(counter.used for counter in counters.values()),
         arrays.moments(counter.held_until for counter in counters.values()),
     )
-    session.connection().exec_driver_sql(_MOVE_COUNTERS, parameters)
 
 
 def _read(session: Session, statement: str, asked: Sequence[Asked]) -> list[Standing]:

@@ -178,18 +178,16 @@ def fill(session: Session, windows: Sequence[tuple[Meter, Period]], now: datetim
 
 
 def write(session: Session, meters: Iterable[Meter], entries: Sequence[Entry]) -> None:
-    """Append the entries, note their keys and bring the counters along. Three statements at most.
+    """Append the entries, note their keys and bring the counters along. At most one statement.
 
     Raises:
         KeyTakenError: everything must be rolled back.
     """
-    if entries:
-        ledger.append(session, entries)
-        if not ledger.take_keys(session, entries):
-            raise KeyTakenError
+    if not entries:
+        return  # then nothing was counted either
     changed = {meter.pair: counter for meter in meters if (counter := meter.changed_counter())}
-    if changed:
-        standings.move_counters(session, changed)
+    if not ledger.write(session, entries, changed):
+        raise KeyTakenError
 
 
 def _decider(meter: Meter, held: Iterable[Candidate], at: datetime) -> Decider:
