@@ -48,7 +48,10 @@ def _sums(explanation: Explanation) -> Iterator[str]:
     budget = "no limit" if consumption.budget is None else f"{consumption.budget}{overage}"
     yield f"Used: {consumption.used} of {budget}. Held: {consumption.reserved}. Asked for: {explanation.delta}."
     if not sums.agree:
-        yield f"The counter says {sums.counter}, but the ledger {sums.total}: the books are wrong, and the ledger is right."
+        yield (
+            f"The counter says {sums.counter}, but the ledger {sums.total}: the books are wrong, and the ledger is right. "
+            "The operator can repair them: meterline books check --repair."
+        )
 
 
 def _pending(explanation: Explanation) -> Iterator[str]:

@@ -22,7 +22,7 @@ from app.errors import (
 from app.queries import ledger
 from app.queries.ledger import Entry, Key
 from app.queries.standings import Asked, Pair, Standing, locked_standings, unheld_standings
-from app.services.consumption_views import consumption_view
+from app.services.consumption_views import consumption_after
 from app.services.meters import Meters, open_meters, run_metering, write
 from app.settings import settings
 
@@ -252,18 +252,10 @@ def _key_used_before() -> IdempotencyConflictError:
 
 def recorded_view(entry: Entry, duplicate: bool) -> RecordedUsage:
     """The answer that an entry stands for."""
-    consumption = None
-    if entry.used_after is not None and entry.overage_enabled is not None:
-        consumption = consumption_view(
-            entry.used_after,
-            budget=entry.budget,
-            overage_enabled=entry.overage_enabled,
-            reserved=entry.held or 0,
-        )
     return RecordedUsage(
         recorded=entry.recorded,
         reason=entry.reason,
         event_id=str(entry.id),
         duplicate=duplicate,
-        consumption=consumption,
+        consumption=consumption_after(entry),
     )

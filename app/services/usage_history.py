@@ -5,7 +5,6 @@ from sqlmodel import Session
 from app import clock
 from app.contract.actors import Actor
 from app.contract.shapes import Page, PageRequest
-from app.contract.usage import Consumption
 from app.contract.usage_history import ReadUsageSeries, UsageEvent, UsagePoint, UsageSeries
 from app.db import transaction
 from app.domain.periods import Period
@@ -15,7 +14,7 @@ from app.errors import FeatureNotFoundError, UsageEventNotFoundError, UserNotFou
 from app.queries import usage_history as queries
 from app.queries.ledger import Entry, entry_by_id, revert_of
 from app.queries.standings import Pair, names_of, standings
-from app.services.consumption_views import as_int, consumption_view
+from app.services.consumption_views import as_int, consumption_after
 from app.services.paging import key_after
 from app.services.row_ids import number_of
 
@@ -83,22 +82,11 @@ def event_view(entry: Entry, reverted_by: int | None, user_id: str, feature_id: 
         reason=entry.reason,
         period_start=clock.to_wire(entry.period_start) if entry.period_start else None,
         period_end=clock.to_wire(entry.period_end) if entry.period_end else None,
-        consumption=_consumption_after(entry),
+        consumption=consumption_after(entry),
         idempotency_key=entry.idempotency_key,
         reverts_id=_shown(entry.reverts_id),
         reverted_by_id=_shown(reverted_by),
         reservation_id=_shown(entry.reservation_id),
-    )
-
-
-def _consumption_after(entry: Entry) -> Consumption | None:
-    if entry.used_after is None or entry.overage_enabled is None:
-        return None
-    return consumption_view(
-        entry.used_after,
-        budget=entry.budget,
-        overage_enabled=entry.overage_enabled,
-        reserved=entry.held or 0,
     )
 
 

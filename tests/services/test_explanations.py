@@ -308,7 +308,10 @@ def test_a_counter_that_differs_from_the_ledger_is_found_out(pro: Shop) -> None:
 
     assert found.sums is not None
     assert (found.sums.total, found.sums.counter, found.sums.agree) == (3, 9, False)
-    assert "The counter says 9, but the ledger 3: the books are wrong, and the ledger is right." in found.in_short
+    assert (
+        "The counter says 9, but the ledger 3: the books are wrong, and the ledger is right. "
+        "The operator can repair them: meterline books check --repair."
+    ) in found.in_short
 
 
 def test_a_hundred_subscriptions_are_enough_and_those_that_count_come_first(pro: Shop) -> None:
