@@ -86,8 +86,8 @@ JOIN usage_events e ON e.tenant_id = k.tenant_id AND e.id = k.event_id AND e.at 
 _BY_ID = f"SELECT {EVENT} FROM usage_events e WHERE e.tenant_id = %s AND e.id = %s"
 _REVERT_OF = f"SELECT {EVENT} FROM usage_events e WHERE e.tenant_id = %s AND e.reverts_id = %s AND e.at = %s"
 
-# `digest_of` in SQL.
-DIGEST = "encode(substr(sha256(convert_to({key}, 'UTF8')), 1, 16), 'hex')::uuid"
+DIGEST = "encode(substr(sha256(convert_to({}, 'UTF8')), 1, 16), 'hex')::uuid"
+"""`digest_of` in SQL."""
 
 # One statement, so that a call has one way less to the database and back. The ids are drawn in the order of the rows, so the
 # order of ids is the order of events. Keys are taken in the order of their index, or two batches could wait in a circle.
@@ -101,7 +101,7 @@ WITH appended AS (
   RETURNING id, tenant_id, at, idempotency_key
 ), keyed AS (
   INSERT INTO idempotency_keys (tenant_id, digest, event_id, event_at)
-  SELECT tenant_id, {DIGEST.format(key="idempotency_key")}, id, at FROM appended WHERE idempotency_key IS NOT NULL
+  SELECT tenant_id, {DIGEST.format("idempotency_key")}, id, at FROM appended WHERE idempotency_key IS NOT NULL
   ORDER BY 1, 2
   ON CONFLICT DO NOTHING
   RETURNING event_id

@@ -7,27 +7,14 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import psycopg
-import pytest
 from alembic import command
-from psycopg import sql
 from sqlalchemy import Connection, create_engine
 from sqlmodel import SQLModel
 
 from app import migrating
-from app.dev.postgres import EmbeddedPostgres
 
 # Known without a tenant: the table of tenants itself, and API keys, by which the tenant is found.
 NOT_BY_TENANT = {"pk_tenants", "uq_tenants_public_id", "uq_api_keys_digest"}
-
-
-@pytest.fixture
-def empty_url(postgres: EmbeddedPostgres, request: pytest.FixtureRequest) -> Iterator[str]:
-    """A database that nothing has been done to."""
-    name = f"empty_{abs(hash(request.node.nodeid))}"
-    with psycopg.connect(postgres.url, autocommit=True) as connection:
-        connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
-        yield postgres.url_of(name)
-        connection.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name)))
 
 
 @contextmanager

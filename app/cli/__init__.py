@@ -3,39 +3,18 @@
 from datetime import timedelta
 
 import click
-from alembic.util import CommandError
-from sqlalchemy.exc import OperationalError
 
-from app import logs, migrating
+from app import migrating
+from app.cli.books import books
+from app.cli.ledger import ledger, make_ahead
+from app.cli.operators import OperatorGroup
 from app.contract.sdl import admin_sdl
 from app.domain.keys import KeyKind
 from app.domain.metering import Enforcement
-from app.errors import MeterlineError
+from app.errors import OverloadedError
 from app.services import tenants, tokens
-from app.settings import SettingsError, settings
-
-
-class OperatorCommand(click.Command):
-    """Logs are set up when a command runs, not when its help is shown: that works in any environment."""
-
-    def invoke(self, ctx: click.Context) -> object:
-        logs.configure()
-        return super().invoke(ctx)
-
-
-class OperatorGroup(click.Group):
-    """What an operator can do something about is advice, not a trace."""
-
-    command_class = OperatorCommand
-    group_class = type  # groups inside are like this one
-
-    def invoke(self, ctx: click.Context) -> object:
-        try:
-            return super().invoke(ctx)
-        except (MeterlineError, SettingsError, LookupError, CommandError) as problem:
-            raise click.ClickException(str(problem)) from problem
-        except OperationalError as away:
-            raise click.ClickException(f"The database is busy or away. {away.orig}") from away
+from app.services.ledger_partitions import MONTHS_AHEAD
+from app.settings import settings
 
 
 @click.group(cls=OperatorGroup)
@@ -45,6 +24,10 @@ def meterline() -> None:
 
     DATABASE_URL says which database the commands work on; the README lists all settings.
     """
+
+
+meterline.add_command(books)
+meterline.add_command(ledger)
 
 
 @meterline.command()
@@ -58,7 +41,18 @@ def migrate(revision: str, new: str | None) -> None:
     if new:
         click.echo(f"Written: {migrating.write_migration(settings().database_url, new)}. Read it before you use it.")
         return
+    if revision == "head":
+        _make_months_ahead()
     click.echo("The database is up to date.")
+
+
+def _make_months_ahead() -> None:
+    try:
+        make_ahead(MONTHS_AHEAD)
+    except OverloadedError:
+        # A release must not fail because somebody dumps the database: without its month an event is kept all the same.
+        command = f"meterline ledger partitions --make-ahead {MONTHS_AHEAD}"
+        click.echo(f"The ledger is in use, so its next months were not made. `{command}` makes them.", err=True)
 
 
 @meterline.command()
