@@ -120,7 +120,7 @@ async def _door(*, fast: bool) -> Callable[[Request], Ask]:
 
 
 def _register(schema_name: str) -> None:
-    consumption = Consumption(used=101, budget=1000, overage_enabled=False)
+    consumption = Consumption(used=101, budget=1000, overage_enabled=False, reserved=0)
     answers: dict[str, object] = {
         "Mutation.recordUsage": RecordedUsage(
             recorded=True, reason=None, event_id="1", duplicate=False, consumption=consumption
