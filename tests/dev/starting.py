@@ -64,9 +64,9 @@ def _python_for(account: Account | None) -> str:
     return elsewhere
 
 
-def wait_until(is_so: Callable[[], bool]) -> None:
+def wait_until(is_so: Callable[[], bool], *, seconds: float = _PATIENCE_SECONDS) -> None:
     """For what the kernel does in its own time, such as ending the orphans of a killed process."""
-    deadline = time.monotonic() + _PATIENCE_SECONDS
+    deadline = time.monotonic() + seconds
     while not is_so():
         assert time.monotonic() < deadline, "it did not happen"
         time.sleep(0.01)

@@ -14,6 +14,8 @@ from app.dev.children import kill_session, spawn
 from app.dev.procfile import read_procfile
 from tests.dev.starting import CHECKOUT, is_running, wait_until
 
+_START_SECONDS = 90.0  # two, where nothing else runs
+
 
 def environment_for(database_url: str, redis_url: str) -> dict[str, str]:
     """What a process of the product gets to see: two servers, and nothing of this test run's own settings."""
@@ -72,7 +74,7 @@ class Web:
         return self._log.read_text(errors="replace")
 
     def wait_until_ready(self) -> None:
-        wait_until(self._is_ready)
+        wait_until(self._is_ready, seconds=_START_SECONDS)
 
     def kill(self) -> None:
         """`kill -9` of the server and its worker at once."""
