@@ -180,8 +180,9 @@ async def test_while_the_database_restarts_calls_fail_cleanly_and_then_web_goes_
         up = await readiness_once_it_is(200, stranger)
 
     assert {failure.code for failure in failures.values()} == {"OVERLOADED"}
-    # GraphQL answers 200 once it executes; REST says it by the status, in a problem document (see `Rest.call`).
-    assert {failure.status for failure in failures.values()} == {200, 503}
+    # REST says it by the status, in a problem document (see `Rest.call`); GraphQL likewise while it cannot say who calls, and
+    # with 200 once it executes.
+    assert {503} <= {failure.status for failure in failures.values()} <= {200, 503}
     assert (down["database"], up["database"]) == ("failing", "ok")
     # A key that nobody can look up now is not called a bad one.
     assert (unsure.status_code, unsure.json()["code"], unsure.headers["retry-after"]) == (503, "OVERLOADED", "1")
