@@ -53,7 +53,8 @@ class Partition:
 
 
 def partitions(session: Session) -> list[Partition]:
-    """All of them, oldest first, the default last."""
+    """All of them, oldest first, the default last. None is made or dropped by others until the transaction ends."""
+    session.connection().exec_driver_sql("LOCK TABLE ONLY usage_events IN ACCESS SHARE MODE")
     rows = session.connection().exec_driver_sql(_PARTITIONS).all()
     found = [_partition(session, *row) for row in rows]
     return sorted(found, key=lambda one: (one.is_default, one.start or datetime.min.replace(tzinfo=UTC)))
