@@ -186,6 +186,16 @@ def test_an_event_that_is_being_written_when_its_month_is_made_is_moved_too(no_m
         assert (months(), events_without_month()) == (dict.fromkeys(names("2026_01", 1), 3), 0)
 
 
+def test_months_are_listed_as_they_are_when_a_drop_that_is_under_way_is_done(no_months: None) -> None:
+    make_ahead(BEGUN, 1)
+    with engine().connect() as dropper, ThreadPoolExecutor(1) as pool:
+        dropper.execute(text("DROP TABLE usage_events_p2026_01"))
+        listed = pool.submit(months)
+        wait_for_waiters(1)
+        dropper.commit()
+        assert listed.result() == dict.fromkeys(names("2026_02", 1), 0)
+
+
 def wait_for_waiters(count: int) -> None:
     """Until so many wait for a table of this database."""
     statement = text(
