@@ -41,6 +41,14 @@ class Books:
                 .fetchall()
             )
 
+    def outcomes(self) -> dict[str, bool]:
+        """By event id, whether it was recorded."""
+        with psycopg.connect(self.database_url) as connection:
+            found = connection.execute(
+                "SELECT id, recorded FROM usage_events WHERE tenant_id = %s", (self.tenant_id,)
+            ).fetchall()
+        return {str(event_id): recorded for event_id, recorded in found}
+
     def used(self, user_id: str) -> int:
         """What the counters say, all features together; by that the ledger says the same is asserted on the way."""
         with psycopg.connect(self.database_url) as connection:

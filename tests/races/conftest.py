@@ -12,6 +12,7 @@ from tests.races.books import Books
 from tests.races.doors import Door, Graphql, Rest
 from tests.races.shop import Shop
 from tests.races.web import Web, environment_for
+from tests.races.wire import Wire
 from tests.tenants import Tenant
 
 _TIMEOUT_SECONDS = 30.0
@@ -48,11 +49,35 @@ def webs(product: str, redis_url: str, tmp_path_factory: pytest.TempPathFactory)
             web.stop()
 
 
+@pytest.fixture(scope="session")
+def crew(product: str, redis_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Web]:
+    """One web process with two workers. Who kills some of it leaves it whole again."""
+    web = Web(environment_for(product, redis_url), tmp_path_factory.mktemp("crew") / "web.log", workers=2)
+    try:
+        web.wait_until_ready()
+        yield web
+    finally:
+        web.stop()
+
+
 @pytest.fixture
 async def ways(webs: list[Web], tenant: Tenant) -> AsyncIterator[Ways]:
     async with AsyncExitStack() as clients:
-        opened = [await clients.enter_async_context(client_of(web.url, tenant.secret_key)) for web in webs]
+        opened = [await clients.enter_async_context(Wire(web.url, tenant.secret_key)) for web in webs]
         yield Ways([Rest(client) for client in opened], [Graphql(client) for client in opened])
+
+
+@pytest.fixture
+async def crew_ways(crew: Web, tenant: Tenant) -> AsyncIterator[Ways]:
+    """Which of the two workers answers is decided by the kernel, connection by connection."""
+    async with Wire(crew.url, tenant.secret_key) as client:
+        yield Ways([Rest(client)] * 2, [Graphql(client)] * 2)
+
+
+@pytest.fixture(params=["ways", "crew_ways"], ids=["two servers", "two workers"])
+def either(request: pytest.FixtureRequest) -> Ways:
+    found: Ways = request.getfixturevalue(request.param)
+    return found
 
 
 @pytest.fixture

@@ -6,6 +6,8 @@ from typing import Any, Protocol, TypeVar
 
 import httpx
 
+from tests.races.wire import Wire
+
 T = TypeVar("T")
 
 _RECORD_USAGE = """
@@ -36,7 +38,7 @@ class Door(Protocol):
 class Rest:
     """The REST door of one process."""
 
-    def __init__(self, client: httpx.AsyncClient) -> None:
+    def __init__(self, client: httpx.AsyncClient | Wire) -> None:
         self._client = client
 
     async def record(self, **fields: Any) -> dict[str, Any]:
@@ -58,7 +60,7 @@ class Rest:
 class Graphql:
     """The GraphQL door of one process."""
 
-    def __init__(self, client: httpx.AsyncClient) -> None:
+    def __init__(self, client: httpx.AsyncClient | Wire) -> None:
         self._client = client
 
     async def record(self, **fields: Any) -> dict[str, Any]:

@@ -1,6 +1,7 @@
 """What a race is about: features, packages and users of one tenant, made through the services of this process."""
 
 import itertools
+from typing import Any
 
 from app.contract.actors import Actor
 from app.contract.features import CreateFeature
@@ -30,9 +31,14 @@ class Shop:
         return made.id
 
     def draft(
-        self, *feature_ids: str, limit: int | None = None, is_addon: bool = False, bases: list[str] | None = None
+        self,
+        *feature_ids: str,
+        limit: int | None = None,
+        monthly: bool = False,
+        is_addon: bool = False,
+        bases: list[str] | None = None,
     ) -> str:
-        terms = EntitlementTerms(limit=limit, reset_period=_YEAR)
+        terms = EntitlementTerms(limit=limit, reset_period=ResetPeriod.MONTH if monthly else _YEAR)
         command = CreatePackage(
             id=self._new("package"),
             is_addon=is_addon,
@@ -41,12 +47,9 @@ class Shop:
         )
         return packages.create_package(self.actor, command).id
 
-    def package(
-        self, *feature_ids: str, limit: int | None = None, is_addon: bool = False, bases: list[str] | None = None
-    ) -> str:
-        """A published one."""
-        draft = self.draft(*feature_ids, limit=limit, is_addon=is_addon, bases=bases)
-        return packages.publish_package(self.actor, draft).id
+    def package(self, *feature_ids: str, **more: Any) -> str:
+        """A published one; `more` as for `draft`."""
+        return packages.publish_package(self.actor, self.draft(*feature_ids, **more)).id
 
     def user(self, *package_ids: str) -> str:
         """A user who has these packages."""

@@ -1,6 +1,7 @@
 """Web processes for tests and benchmarks: the Procfile's `web`, each on a port of its own."""
 
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -35,7 +36,7 @@ def free_port() -> int:
 
 
 class Web:
-    """One started web process: granian and its worker, in a session of their own. Start it from the main thread.
+    """One started web process: granian and its workers, in a session of their own. Start it from the main thread.
 
     With `application`, another one than ours is served, under the same flags; it is ready when `ready_path` answers 200.
     """
@@ -45,6 +46,7 @@ class Web:
         environment: Mapping[str, str],
         log: Path,
         *,
+        workers: int = 1,
         application: str | None = None,
         ready_path: str = "/readyz",
     ) -> None:
@@ -52,12 +54,18 @@ class Web:
         self.url = f"http://127.0.0.1:{port}"
         self._ready_path = ready_path
         self._log = log
-        everything = {**environment, "PORT": str(port)}
-        command = read_procfile(CHECKOUT / "Procfile", everything)["web"]
-        with log.open("wb") as output:
+        self._workers = workers
+        self._environment = {**environment, "PORT": str(port), "WEB_CONCURRENCY": str(workers)}
+        command = read_procfile(CHECKOUT / "Procfile", self._environment)["web"]
+        self._command = [*command[:-1], application] if application else command
+        self.start()
+
+    def start(self) -> None:
+        """Again, on the same port, after it has ended."""
+        with self._log.open("ab") as output:
             self._process = spawn(
-                [*command[:-1], application] if application else command,
-                environment=everything,
+                self._command,
+                environment=self._environment,
                 death_signal=signal.SIGTERM,
                 output=output.fileno(),
                 directory=CHECKOUT,
@@ -74,19 +82,42 @@ class Web:
         return self._log.read_text(errors="replace")
 
     def wait_until_ready(self) -> None:
-        wait_until(self._is_ready, seconds=_START_SECONDS)
+        wait_until(self.is_ready, seconds=_START_SECONDS)
+
+    def is_ready(self) -> bool:
+        """All the workers have started, those in place of killed ones too, and one of them can do its work."""
+        assert self._process.poll() is None, self.log
+        if len(self._running_workers()) < self._workers or not self._have_started():
+            return False
+        try:
+            return httpx.get(f"{self.url}{self._ready_path}", timeout=5).status_code == httpx.codes.OK
+        except httpx.TransportError:
+            return False
 
     def kill(self) -> None:
-        """`kill -9` of the server and its worker at once."""
+        """`kill -9` of the server and its workers at once."""
+        workers = self._running_workers()
         kill_session(self._process.pid)
         self._process.wait()
+        wait_until(lambda: not any(map(is_running, workers)))
 
     def kill_worker(self) -> None:
-        """`kill -9` of the worker alone; the server is left to notice."""
-        children = Path(f"/proc/{self._process.pid}/task/{self._process.pid}/children").read_text().split()
-        for child in children:
-            os.kill(int(child), signal.SIGKILL)
-        wait_until(lambda: not any(is_running(int(child)) for child in children))
+        """`kill -9` of the oldest worker alone; the server is left to notice."""
+        oldest = min(self._running_workers())
+        os.kill(oldest, signal.SIGKILL)
+        wait_until(lambda: not is_running(oldest))
+
+    def _have_started(self) -> bool:
+        # Of each worker, the last that the server said.
+        last_said = dict(re.findall(r"(?:Spawning|Started) (worker-\d+)( runtime)?", self.log))
+        return all(last_said.values())
+
+    def _running_workers(self) -> list[int]:
+        try:
+            children = Path(f"/proc/{self._process.pid}/task/{self._process.pid}/children").read_text().split()
+        except FileNotFoundError:
+            return []
+        return [int(child) for child in children if is_running(int(child))]
 
     def terminate(self, *, with_its_worker: bool = False) -> None:
         """SIGTERM, to the server alone or, as some platforms do it, to its worker as well."""
@@ -106,10 +137,3 @@ class Web:
             self._process.wait(10)
         except subprocess.TimeoutExpired:
             self.kill()
-
-    def _is_ready(self) -> bool:
-        assert self._process.poll() is None, self.log
-        try:
-            return httpx.get(f"{self.url}{self._ready_path}", timeout=5).status_code == httpx.codes.OK
-        except httpx.TransportError:
-            return False
