@@ -17,7 +17,7 @@ import click
 import psycopg
 
 from app import logs, migrating
-from app.db import transaction
+from app.db import Pool, transaction
 from app.dev.postgres import EmbeddedPostgres
 from app.domain.periods import Period
 from app.queries.ledger import DIGEST, replayed_totals
@@ -126,7 +126,7 @@ def _check(observer: psycopg.Connection, tenant: str) -> None:
 
 def _counter_by_counter(url: str) -> int:
     """The replay that recording uses, for a thousand counters a statement."""
-    with transaction(metering=True) as session:
+    with transaction(Pool.METERING) as session:
         pairs = session.connection().exec_driver_sql(_SAMPLE).all()
         windows = [((1, *pair), Period(BEGUN, BEGUN + timedelta(days=400))) for pair in pairs]
         for first in range(0, len(windows), 1000):
@@ -135,7 +135,7 @@ def _counter_by_counter(url: str) -> int:
 
 
 def _key_by_key(url: str) -> int:
-    with transaction(metering=True) as session:
+    with transaction(Pool.METERING) as session:
         right, count = session.connection().exec_driver_sql(_KEY_BY_KEY).one()
     assert right == count
     return int(count)

@@ -1,7 +1,12 @@
 """Calls that meet each other."""
 
 import threading
-from typing import Any
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+from app.errors import OverloadedError
+
+Answer = TypeVar("Answer")
 
 
 def at_once(*calls: Any) -> list[Any]:
@@ -22,3 +27,13 @@ def at_once(*calls: Any) -> list[Any]:
     for thread in threads:
         thread.join()
     return answers
+
+
+def patiently(call: Callable[[], Answer]) -> Answer:
+    """What the call answers; as often as it is held up it is made again, as the doors do."""
+    while True:
+        try:
+            return call()
+        except OverloadedError as busy:
+            if not busy.held_up:
+                raise

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Any
 
 import pytest
@@ -19,6 +20,7 @@ from app.services.books_repairs import Outcome, drop_key, key_event, rebuild_cou
 from app.services.reservations import commit_reservation, release_reservation, reserve_usage
 from app.services.reverts import revert_usage
 from tests.environment import environment
+from tests.services.at_once import patiently
 from tests.services.shop import DAY, SET, Shop, counted
 from tests.tenants import Tenant, new_tenant
 
@@ -411,13 +413,15 @@ def test_writers_at_work_are_never_taken_for_a_difference(product: str) -> None:
     def write(writer: int) -> None:
         for n in range(60):
             user_id = ("ada", "bob")[n % 2]
-            recorded = shop.record(3, user_id=user_id, idempotency_key=f"{writer}-{n}")
-            shop.record(-2, user_id=user_id)
+            record = partial(shop.record, user_id=user_id)
+            recorded = patiently(partial(record, 3, idempotency_key=f"{writer}-{n}"))
+            patiently(partial(record, -2))
             if n % 10 == writer:
-                shop.record(40, SET, user_id=user_id)
-                revert_usage(shop.actor, str(recorded.event_id))
+                patiently(partial(record, 40, SET))
+                patiently(partial(revert_usage, shop.actor, str(recorded.event_id)))
             if n % 15 == writer:
-                commit_reservation(shop.actor, reserve(shop, 2, ttl_seconds=300, user_id=user_id), CommitReservation())
+                held = patiently(partial(reserve, shop, 2, ttl_seconds=300, user_id=user_id))
+                patiently(partial(commit_reservation, shop.actor, held, CommitReservation()))
 
     checks = 0
     with ThreadPoolExecutor(4) as pool:

@@ -4,6 +4,7 @@ import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
+from functools import partial
 
 import pytest
 from freezegun import freeze_time
@@ -25,7 +26,7 @@ from app.services.ledger_partitions import (
 from app.services.reservations import commit_reservation, reserve_usage
 from app.services.reverts import revert_usage
 from tests.environment import environment
-from tests.services.at_once import at_once
+from tests.services.at_once import at_once, patiently
 from tests.services.shop import YEAR, Shop, counted
 from tests.tenants import new_tenant
 
@@ -148,8 +149,9 @@ def test_months_are_made_and_dropped_under_writers_without_anybody_noticing(no_m
     def write(writer: int) -> int:
         recorded = 0
         while not enough.is_set() and recorded < 200:
-            assert shop.record(1, idempotency_key=f"{writer}-{recorded}").recorded is True
-            assert shop.record(1, idempotency_key=f"{writer}-{recorded}").duplicate is True
+            record = partial(shop.record, 1, idempotency_key=f"{writer}-{recorded}")
+            assert patiently(record).recorded is True
+            assert patiently(record).duplicate is True
             recorded += 1
         return recorded
 
@@ -178,7 +180,7 @@ def test_an_event_that_is_being_written_when_its_month_is_made_is_moved_too(no_m
             writer.execute(text(f"INSERT INTO usage_events ({columns}) SELECT {columns} FROM usage_events"))  # noqa: S608
             making = pool.submit(make_ahead, BEGUN, 0)
             wait_for_waiters(1)
-            recording = pool.submit(shop.record)
+            recording = pool.submit(patiently, shop.record)
             wait_for_waiters(2)
             writer.commit()
         assert making.result() == names("2026_01", 1)
