@@ -44,9 +44,11 @@ class Pool(Enum):
     METERING = auto()
     # Group commit: usage, usage that is held up, access. A connection for each lane, so that none waits for one.
     LANES = auto()
+    # Who is calling. Whatever keeps the general ones busy, callers can be let in to what does not need them.
+    KEYS = auto()
 
 
-_SIZES = {Pool.METERING: 4, Pool.LANES: 3}
+_SIZES = {Pool.METERING: 4, Pool.LANES: 3, Pool.KEYS: 1}
 _engines: dict[Pool, Engine] = {}
 _making = Lock()
 
@@ -62,7 +64,7 @@ def engine(pool: Pool = Pool.GENERAL) -> Engine:
 
 
 def _engine(pool: Pool) -> Engine:
-    is_general = pool is Pool.GENERAL
+    meters = pool in (Pool.METERING, Pool.LANES)
     return create_engine(
         settings().database_url,
         pool_size=_SIZES.get(pool, settings().database_pool_size),
@@ -71,9 +73,9 @@ def _engine(pool: Pool) -> Engine:
         hide_parameters=True,  # an error's text ends up in the log, and parameters are names, emails and metadata
         # A restarted Postgres costs a ping per transaction, not a failed request per connection. What meters is not pinged: it
         # tries again when a connection turns out to be gone (`services.meters.run_metering`).
-        pool_pre_ping=is_general,
+        pool_pre_ping=not meters,
         connect_args={
-            "options": _SESSION_OPTIONS if is_general else _METERING_OPTIONS,
+            "options": _METERING_OPTIONS if meters else _SESSION_OPTIONS,
             "application_name": "meterline",
             "connect_timeout": 5,
         },

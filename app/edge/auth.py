@@ -7,7 +7,7 @@ from collections import OrderedDict
 from typing import Final
 
 from app.contract.actors import Actor
-from app.edge.threads import in_thread
+from app.edge.threads import in_door_thread
 from app.errors import AuthenticationError
 from app.services.tenants import authenticate_secret_key
 from app.settings import settings
@@ -64,7 +64,7 @@ async def _asked(digest: bytes, presented: str) -> Actor:
 
 
 async def _ask(digest: bytes, presented: str) -> Actor:
-    actor = await in_thread(authenticate_secret_key, presented)
+    actor = await in_door_thread(authenticate_secret_key, presented)
     _recent.remember(digest, actor)
     return actor
 

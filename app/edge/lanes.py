@@ -101,11 +101,15 @@ class Lane(Generic[Asked, Answer]):
     async def _settle_one_by_one(self, batch: Sequence[_Place[Asked, Answer]], failure: Exception) -> None:
         """A batch that failed was rolled back whole. Alone, each call fails for its own reasons only.
 
-        Not so when the database is busy or away: then all would wait for the same thing, one after the other.
+        Not so when the database is busy or away: then all would wait for the same thing, one after the other. If it was away
+        from the start, so would those who wait for the next batch.
         """
-        if len(batch) == 1 or isinstance(failure, OverloadedError):
+        if len(batch) > 1 and not isinstance(failure, OverloadedError):
             for place in batch:
-                place.settle(failure)
+                await self._settle([place])
             return
         for place in batch:
-            await self._settle([place])
+            place.settle(failure)
+        if isinstance(failure, OverloadedError) and failure.nothing_done and not failure.held_up:
+            while self._waiting:
+                self._waiting.popleft().settle(OverloadedError(failure.message))

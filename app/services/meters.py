@@ -108,6 +108,9 @@ def run_metering(work: Callable[[Session], Answer], pool: Pool = Pool.METERING) 
             enough, or nobody knows whether it happened.
     """
     began = time.monotonic()
+    failure = OverloadedError(
+        "Other calls are at the same counters or keys at this moment. Nothing was done; try again.", held_up=True
+    )
     for _ in range(_TRIES):
         try:
             with transaction(pool) as session:
@@ -121,9 +124,8 @@ def run_metering(work: Callable[[Session], Answer], pool: Pool = Pool.METERING) 
         except OverloadedError as busy:
             if busy.held_up or not busy.nothing_done or time.monotonic() - began > _TRYING_SECONDS:
                 raise
-    raise OverloadedError(
-        "Other calls are at the same counters or keys at this moment. Nothing was done; try again.", held_up=True
-    )
+            failure = busy
+    raise failure
 
 
 def open_meters(session: Session, asked: Iterable[tuple[Standing, datetime]], now: datetime) -> Meters:

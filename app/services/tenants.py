@@ -12,7 +12,7 @@ from sqlmodel import Session
 
 from app import clock, models
 from app.contract.actors import Actor
-from app.db import transaction
+from app.db import Pool, transaction
 from app.domain.keys import PREFIX, KeyKind, kind_of
 from app.domain.metering import Enforcement
 from app.domain.values import check_text
@@ -127,7 +127,7 @@ def authenticate_secret_key(presented: str) -> Actor:
     if kind is KeyKind.PUBLIC:
         raise AuthenticationError("this API needs a secret key (prv_…), not a public one")
     digest = _digest(presented)
-    with transaction() as session:
+    with transaction(Pool.KEYS) as session:
         found = queries.key_by_digest(session, digest, clock.now())
     # The index has compared the digests already, though not in constant time; this is what lets a caller in.
     if found is None or not hmac.compare_digest(found[0].digest, digest) or found[0].kind is not KeyKind.SECRET:

@@ -8,7 +8,7 @@ from freezegun import freeze_time
 from sqlalchemy import event
 
 from app.contract.users import CreateUser
-from app.db import engine
+from app.db import Pool, engine
 from app.edge.auth import RecentActors, authenticate_admin
 from app.errors import AuthenticationError
 from app.services import tenants, tokens, users
@@ -111,11 +111,11 @@ async def test_calls_that_come_at_once_ask_the_database_for_their_key_once(tenan
     def note(_connection: Any, _cursor: Any, statement: str, *_: Any) -> None:
         asked.append(statement)
 
-    event.listen(engine(), "before_cursor_execute", note)
+    event.listen(engine(Pool.KEYS), "before_cursor_execute", note)
     try:
         actors = await asyncio.gather(*(authenticate_admin(tenant.secret_key) for _ in range(50)))
     finally:
-        event.remove(engine(), "before_cursor_execute", note)
+        event.remove(engine(Pool.KEYS), "before_cursor_execute", note)
 
     assert actors == [tenant.actor] * 50
     assert len([statement for statement in asked if "api_keys" in statement]) == 1

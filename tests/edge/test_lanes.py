@@ -77,6 +77,38 @@ async def test_a_database_that_is_away_fails_the_batch_at_once() -> None:
     assert batches == [[2, 4]]
 
 
+@pytest.mark.parametrize(
+    ("failure", "told"),
+    [
+        (OverloadedError("away"), True),
+        (OverloadedError("unknown", nothing_done=False), False),
+    ],
+    ids=["away from the start", "lost at the commit"],
+)
+async def test_who_waits_for_the_next_batch_is_told_with_this_one_only_if_it_would_find_the_same(
+    desk: Desk, failure: OverloadedError, told: bool
+) -> None:
+    def fail_first(asked: Sequence[int]) -> list[int | MeterlineError]:
+        answers = desk.answer_all(asked)
+        if desk.batches == [[2]]:
+            raise failure
+        return answers
+
+    lane = Lane(fail_first)
+    desk.may_go_on.clear()
+    first = asyncio.create_task(lane.ask(2))
+    await desk.busy()
+    second = asyncio.create_task(lane.ask(4))
+    await asyncio.sleep(0)
+
+    desk.may_go_on.set()
+
+    answers = await asyncio.gather(first, second, return_exceptions=True)
+    assert answers[0] is failure
+    assert (isinstance(answers[1], OverloadedError), answers[1] == 40) == (told, not told)
+    assert desk.batches == ([[2]] if told else [[2], [4]])
+
+
 async def test_who_finds_too_many_waiting_is_told_so_and_the_others_are_answered(desk: Desk) -> None:
     lane = Lane(desk.answer_all, waiting_max=2)
     desk.may_go_on.clear()

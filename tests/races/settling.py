@@ -42,8 +42,8 @@ class Callers:
 
     async def more(self, count: int) -> None:
         """Until so many more calls have been answered."""
-        enough = self._answers + count
-        await until(lambda: self._answers >= enough)
+        enough = self.answers + count
+        await until(lambda: self.answers >= enough)
 
     async def fail(self, count: int) -> None:
         """Until so many more calls have failed."""
@@ -51,7 +51,7 @@ class Callers:
         await until(lambda: len(self.failures) >= enough)
 
     @property
-    def _answers(self) -> int:
+    def answers(self) -> int:
         return len(self.told) + len(self.told_without_key)
 
     async def _call_until_done(self) -> None:

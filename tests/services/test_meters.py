@@ -11,6 +11,7 @@ from sqlmodel import Session
 from app.db import Pool, transaction
 from app.errors import OverloadedError
 from app.services.meters import CountersMissingError, KeyTakenError, run_metering
+from tests.environment import DEAD_DATABASE, environment
 from tests.services.at_once import at_once
 
 pytestmark = pytest.mark.usefixtures("product")
@@ -163,6 +164,15 @@ def test_what_others_take_away_every_time_is_tried_four_times(product: str, fail
     assert work.count == 4
     assert (raised.value.held_up, raised.value.nothing_done) == (True, True)
     assert counts(product) == {"a": 0, "b": 0}
+
+
+def test_a_database_that_stays_away_is_not_taken_for_a_counter_that_is_held() -> None:
+    work = Tries(lambda _: None)
+
+    with environment(DATABASE_URL=DEAD_DATABASE), pytest.raises(OverloadedError) as raised:
+        run_metering(work)
+
+    assert (raised.value.held_up, raised.value.nothing_done) == (False, True)
 
 
 def test_what_is_no_matter_of_others_is_not_tried_again(product: str) -> None:
