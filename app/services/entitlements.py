@@ -21,6 +21,7 @@ from app.queries.reservations import held_amounts
 from app.queries.standings import Asked, Counter, Pair, Standing, standings
 from app.queries.subscriptions import Moment, candidates
 from app.services.consumption_views import consumption_view
+from app.services.ledger_partitions import kept_since
 from app.services.meters import run_metering
 
 PAST_PERIODS_MAX = 366
@@ -82,6 +83,8 @@ def _read(session: Session, questions: Sequence[Question]) -> tuple[Sequence[_Fo
 def show_usage(actor: Actor, user_id: str, feature_id: str) -> ShowUsage:
     """The current period and those before it, newest first, back to the subscription's start or 366 of them.
 
+    A period of which the ledger no longer keeps every event is not told: its total would be too low.
+
     Raises:
         UserNotFoundError, FeatureNotFoundError: an id that this tenant does not have.
         InvalidInputError: what is no id; it names the field.
@@ -96,7 +99,9 @@ def show_usage(actor: Actor, user_id: str, feature_id: str) -> ShowUsage:
         if position.decider is None or position.period is None:
             return ShowUsage(current=None, past=[])
         decider, current = position.decider, position.period
-        past = list(islice(past_periods(decider.anchor, decider.reset_period, current.start), PAST_PERIODS_MAX))
+        kept = kept_since(now)
+        ended = islice(past_periods(decider.anchor, decider.reset_period, current.start), PAST_PERIODS_MAX)
+        past = [period for period in ended if kept is None or period.start >= kept]
         ((used_now, held_now),) = amounts_of(session, [position], now)
         windows = [(position.pair, period) for period in past]
         used_then = replayed_totals(session, windows)

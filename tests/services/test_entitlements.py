@@ -15,6 +15,7 @@ from app.domain.entitlements import (
 from app.domain.periods import ResetPeriod
 from app.errors import FeatureNotFoundError, UserNotFoundError
 from app.services import entitlements
+from tests.environment import environment
 from tests.services.shop import DAY, MONTH, NOWHERE, SET, YEAR, Shop, counted
 
 
@@ -212,6 +213,18 @@ def test_show_usage_lists_the_past_newest_first_back_to_the_start(pro: Shop) -> 
                 in_period("2026-01-31T10:00:00.000Z", "2026-02-28T10:00:00.000Z", 4),
             ],
         )
+
+
+def test_show_usage_does_not_tell_a_period_that_the_ledger_no_longer_keeps_whole(pro: Shop) -> None:
+    with freeze_time("2025-01-31T10:00:00Z") as clock:
+        pro.subscribe("pro")
+        clock.move_to("2026-05-02T00:00:00Z")
+        everything = pro.past()
+        with environment(USAGE_RETENTION_DAYS="400"):  # 28 March 2025, so what is older than that month may be gone
+            kept = pro.past()
+
+    assert (len(everything), everything[-1]) == (15, ("2025-01-31", 0))
+    assert (len(kept), kept[-1]) == (13, ("2025-03-31", 0))
 
 
 def in_period(start: str, end: str, used: int) -> ConsumptionInPeriod:
