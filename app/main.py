@@ -1,6 +1,7 @@
 """The web application: `granian --interface asgi --factory app.main:create_app`."""
 
 import gc
+import resource
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 
@@ -23,6 +24,9 @@ from app.rest.paths import RoutedAsSent
 from app.rest.router import rest_router
 from app.settings import settings
 
+# As many connections as the server lets in (`--backpressure` in the Procfile), and twice over.
+OPEN_FILES = 16_384
+
 
 def create_app() -> Litestar:
     """Both doors, their documentation and the health checks, ready to be served. Raises SettingsError."""
@@ -39,7 +43,7 @@ def create_app() -> Litestar:
         route_handlers=[*health_handlers, graphql.router(), rest_router(), docs_router()],
         # What no router owns, such as a path that does not exist, is answered as REST would.
         exception_handlers=rest_exception_handlers,
-        lifespan=[_database_closed, graphql.lifespan, _garbage_frozen],
+        lifespan=[_files_allowed, _database_closed, graphql.lifespan, _garbage_frozen],
         logging_config=None,  # `logs.configure` has done it
         openapi_config=None,  # /docs and /openapi.json are our own
         request_max_body_size=settings().max_body_bytes,
@@ -53,6 +57,16 @@ def create_app() -> Litestar:
 
 async def _authenticate(headers: Mapping[str, str]) -> Actor:
     return await authenticate_admin(headers.get("authorization"))
+
+
+@asynccontextmanager
+async def _files_allowed(_app: Litestar) -> AsyncIterator[None]:
+    """Connections are open files, and most systems give a process 1,024 until it asks for more."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = OPEN_FILES if hard == resource.RLIM_INFINITY else min(OPEN_FILES, hard)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+    yield
 
 
 @asynccontextmanager

@@ -122,10 +122,10 @@ async def test_when_five_thousand_calls_wait_further_ones_are_told_to_come_again
     webs: list[Web], tenant: Tenant, ways: Ways, shop: Shop, books: Books
 ) -> None:
     sent = WAITING_MAX + 500
-    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
-    if most < 2 * sent:
+    now, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if most != resource.RLIM_INFINITY and most < 2 * sent:
         pytest.skip(f"a process may have no more than {most} files open here")
-    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+    resource.setrlimit(resource.RLIMIT_NOFILE, (max(now, 2 * sent), most))
     user = shop.user(shop.package(shop.feature(FEATURE)))
     await ways.rest[0].record(userId=user, featureId=FEATURE)
     answers: list[Answer] = []
