@@ -48,7 +48,7 @@ class Pool(Enum):
     KEYS = auto()
 
 
-_SIZES = {Pool.METERING: 4, Pool.LANES: 3, Pool.KEYS: 1}
+_SIZES = {Pool.METERING: 4, Pool.LANES: 3, Pool.KEYS: 2}
 _engines: dict[Pool, Engine] = {}
 _making = Lock()
 

@@ -28,7 +28,7 @@ async def in_thread(function: Callable[[*Arguments], Answer], *arguments: *Argum
 
 
 async def in_door_thread(function: Callable[[*Arguments], Answer], *arguments: *Arguments) -> Answer:
-    """Find out who is calling: one at a time, in a thread that nobody else takes. See `Threads.run`."""
+    """Find out who is calling, in one of two threads that nobody else takes. See `Threads.run`."""
     return await _door_thread().run(function, *arguments)
 
 
@@ -89,7 +89,7 @@ def _threads() -> Threads:
 
 @cache
 def _door_thread() -> Threads:
-    return Threads(1)
+    return Threads(2)
 
 
 @cache
