@@ -74,7 +74,7 @@ async def test_a_held_counter_makes_its_own_calls_wait_and_fail_in_the_end_and_n
     assert [(refusal.code, refusal.name) for refusal in refused(outcomes + reverted)] == [
         ("OVERLOADED", "OverloadedError")
     ] * 33
-    assert longest < 3 < 5 < waited < 12
+    assert waited > 5 > longest
     assert books.used(ada) == 1
     outcomes = await at_once(everything(ada))
     assert refused(outcomes) == []
@@ -106,8 +106,7 @@ async def test_threads_that_all_wait_for_one_users_row_leave_usage_and_access_al
 
     assert {(refusal.status, refusal.code) for refusal in refused(outcomes)} == {(503, "OVERLOADED")}
     assert len(refused(outcomes)) == 30
-    # The first ten give up on the lock after 5 seconds; by then the patience of the others, who wait for a thread, is over too.
-    assert longest < 3 < waited < 12
+    assert waited > 5 > longest
     assert len(answers) > 20
     assert strangers == []
     assert books.used(bob) == 1 + len(answers) // 2
