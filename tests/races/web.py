@@ -35,6 +35,11 @@ def free_port() -> int:
         return port
 
 
+def _started_at(pid: int) -> int:
+    """In the kernel's ticks. The numbers of processes begin anew at some point, so the smallest need not be the oldest."""
+    return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[19])
+
+
 class Web:
     """One started web process: granian and its workers, in a session of their own. Start it from the main thread.
 
@@ -103,7 +108,7 @@ class Web:
 
     def kill_worker(self) -> None:
         """`kill -9` of the oldest worker alone; the server is left to notice."""
-        oldest = min(self._running_workers())
+        oldest = min(self._running_workers(), key=_started_at)
         os.kill(oldest, signal.SIGKILL)
         wait_until(lambda: not is_running(oldest))
 
