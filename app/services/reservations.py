@@ -6,6 +6,7 @@ happens under the lock of the counter, like everything that counts usage.
 
 from datetime import datetime, timedelta
 
+from psycopg.errors import UniqueViolation
 from sqlalchemy.exc import IntegrityError
 from sqlmodel import Session
 
@@ -150,8 +151,10 @@ def _hold(session: Session, meter: Meter, decider: Decider, command: ReserveUsag
     session.add(row)
     try:
         session.flush()
-    except IntegrityError as taken:
-        raise KeyTakenError from taken
+    except IntegrityError as broken:
+        if not isinstance(broken.orig, UniqueViolation):
+            raise  # a fault, which no further try would mend
+        raise KeyTakenError from broken
     counter = meter.counter
     counter.held_until = max(counter.held_until or row.expires_at, row.expires_at)
     move_counters(session, {meter.pair: counter})
