@@ -1,5 +1,6 @@
 """Reservations: what is held counts against the limit, is settled once, and frees itself."""
 
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -17,7 +18,7 @@ from app.errors import (
 )
 from app.services import users
 from app.services.reservations import commit_reservation, get_reservation, release_reservation, reserve_usage
-from tests.services.at_once import at_once
+from tests.services.at_once import at_once, patiently
 from tests.services.shop import SET, Shop, counted
 from tests.tenants import Tenant
 
@@ -260,3 +261,17 @@ def test_settled_and_released_at_once_it_ends_one_way(shop: Shop) -> None:
     losers = answers[4:] if status is ReservationStatus.COMMITTED else answers[:4]
     assert [type(answer) for answer in losers] == [ReservationError] * 4
     assert held(shop) == ((75, 0) if status is ReservationStatus.COMMITTED else (0, 0))
+
+
+def test_of_two_users_who_take_one_key_at_once_one_has_it(shop: Shop) -> None:
+    shop.user("bob")
+    shop.subscribe("pro", user_id="bob")
+
+    def reserving(user_id: str, key: str) -> Callable[[], ReservedUsage]:
+        command = ReserveUsage(user_id=user_id, feature_id="calls", delta=1, idempotency_key=key)
+        return lambda: patiently(lambda: reserve_usage(shop.actor, command))
+
+    for n in range(20):
+        answers = at_once(reserving("ada", f"k{n}"), reserving("bob", f"k{n}"))
+        assert sorted(type(answer).__name__ for answer in answers) == ["IdempotencyConflictError", "ReservedUsage"]
+    assert sum(shop.access(user_id=user_id).consumption.reserved for user_id in ("ada", "bob")) == 20
