@@ -2,10 +2,15 @@
 
 from datetime import UTC, datetime
 
+from app.settings import settings
+
 
 def now() -> datetime:
     """The present as aware UTC, cut to the millisecond: what we store is what the wire can show."""
     moment = datetime.now(UTC)
+    moved = settings().moved_clock
+    if moved:
+        moment = moved.at(moment)
     return moment.replace(microsecond=moment.microsecond // 1000 * 1000)
 
 

@@ -1,6 +1,6 @@
 """The database: the engines of this process, and the one way to open a transaction."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from enum import Enum, auto
 from threading import Lock
@@ -34,6 +34,8 @@ _SNAPSHOT = {"isolation_level": "REPEATABLE READ", "postgresql_readonly": True}
 # A server that was made a standby, and a transaction that slept too long, as in a process that was stopped for a minute: both
 # pass, and psycopg counts neither among its OperationalErrors.
 _PASSING = (postgres_errors.ReadOnlySqlTransaction, postgres_errors.IdleInTransactionSessionTimeout)
+
+_AFTER_COMMIT = "after_commit"
 
 
 class Pool(Enum):
@@ -119,6 +121,8 @@ def transaction(pool: Pool = Pool.GENERAL, *, snapshot: bool = False) -> Iterato
             session.flush()
             committing = True
             session.commit()
+        for call in session.info.pop(_AFTER_COMMIT, ()):
+            call()
     except (OperationalError, InternalError, PoolTimeoutError) as failure:
         reason = getattr(failure, "orig", None)
         if isinstance(failure, InternalError) and not isinstance(reason, _PASSING):
@@ -131,3 +135,8 @@ def transaction(pool: Pool = Pool.GENERAL, *, snapshot: bool = False) -> Iterato
             nothing_done=not committing,
             held_up=held_up,
         ) from failure
+
+
+def after_commit(session: Session, call: Callable[[], None]) -> None:
+    """Call this once the session's transaction is committed; if it is rolled back, never. It must not raise, nor wait."""
+    session.info.setdefault(_AFTER_COMMIT, []).append(call)

@@ -3,12 +3,19 @@
 import os
 from functools import cache
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import Field, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from app.moved_clock import MovedClock
+
 DEVELOPMENT_SECRET_KEY = "development-only-secret-key"  # noqa: S105 — refused outside development, see `_production_has_its_secrets`
+
+
+def _period(seconds: float) -> Any:
+    """How often beat sends the job of the field's name: seconds, or 0 for never."""
+    return Field(float(seconds), ge=0, le=31 * 86_400, allow_inf_nan=False)
 
 
 class Settings(BaseSettings):
@@ -44,7 +51,27 @@ class Settings(BaseSettings):
     usage_retention_days: int | None = Field(
         None, ge=400, description="how long the ledger keeps usage events; unset, for good"
     )
-    schedule_maintenance_heartbeat: float = Field(30.0, gt=0, description="seconds between two heartbeats of beat")
+    webhook_retention_days: int = Field(30, ge=4, description="how long settled webhooks are kept")
+    webhook_allow_private: bool = Field(
+        False, description="whether webhooks may go to addresses of private networks and of this machine"
+    )
+    trial_end: Literal["ACTIVE", "CANCELLED"] = Field("ACTIVE", description="what a trial becomes when it is over")
+    metrics_token: str | None = Field(
+        None, min_length=16, description="who may read /metrics; unset, nobody in production"
+    )
+    moved_clock: MovedClock | None = Field(
+        None,
+        validation_alias="METERLINE_CLOCK",
+        description="development only: `FAKE@REAL*RATE`, the present is FAKE when it is REAL, and goes RATE times as fast",
+    )
+    schedule_maintenance_heartbeat: float = _period(30)
+    schedule_usage_reset_due: float = _period(60)
+    schedule_subscriptions_settle_due: float = _period(60)
+    schedule_reservations_expire_due: float = _period(60)
+    schedule_webhooks_deliver_due: float = _period(10)
+    schedule_maintenance_make_partitions: float = _period(86_400)
+    schedule_maintenance_prune: float = _period(86_400)
+    schedule_maintenance_check_books: float = _period(86_400)
 
     @field_validator("database_url")
     @classmethod
@@ -54,6 +81,17 @@ class Settings(BaseSettings):
         if not separator or scheme not in {"postgres", "postgresql", "postgresql+psycopg"}:
             raise ValueError("must be a postgres:// or postgresql:// URL")
         return f"postgresql+psycopg://{rest}"
+
+    @field_validator("moved_clock", mode="before")
+    @classmethod
+    def _as_moved_clock(cls, text: Any) -> Any:
+        return MovedClock.parse(text) if isinstance(text, str) else text
+
+    @model_validator(mode="after")
+    def _production_keeps_time(self) -> "Settings":
+        if self.environment == "production" and self.moved_clock:
+            raise ValueError("METERLINE_CLOCK is for development and tests: production goes by the real clock")
+        return self
 
     @model_validator(mode="after")
     def _production_has_its_secrets(self) -> "Settings":

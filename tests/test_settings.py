@@ -80,7 +80,7 @@ def test_all_problems_are_told_at_once_and_no_value() -> None:
     [
         ("PORT", "65536"),
         ("API_KEY_CACHE_SECONDS", "-1"),
-        ("SCHEDULE_MAINTENANCE_HEARTBEAT", "0"),
+        ("SCHEDULE_MAINTENANCE_HEARTBEAT", "-1"),
         ("LOG_LEVEL", "LOUD"),
     ],
 )

@@ -11,7 +11,7 @@ from workers.schedule import beat_schedule
 
 celery = make_celery()
 celery.conf.update(
-    imports=["workers.tasks.maintenance"],
+    imports=[f"workers.tasks.{topic}" for topic in ("maintenance", "subscriptions", "usage", "webhooks")],
     beat_schedule=beat_schedule(),
     # A job is acknowledged when it is done, and delivered again if its process dies: every task may run twice.
     task_acks_late=True,

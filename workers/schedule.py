@@ -1,15 +1,14 @@
-"""What beat sends, and how often. Each period is a setting: `maintenance.heartbeat` is SCHEDULE_MAINTENANCE_HEARTBEAT."""
+"""What beat sends, and how often. Each period is a setting: `usage.reset_due` is SCHEDULE_USAGE_RESET_DUE."""
 
 from typing import Any
 
-from app import jobs
-from app.settings import settings
+from app.jobs import JOBS
 
 
 def beat_schedule() -> dict[str, dict[str, Any]]:
     """Every entry expires after one period, so that a backlog does not pile up while no worker runs."""
-    periods_seconds = {jobs.HEARTBEAT: settings().schedule_maintenance_heartbeat}
     return {
-        name: {"task": name, "schedule": seconds, "options": {"expires": seconds}}
-        for name, seconds in periods_seconds.items()
+        job.name: {"task": job.name, "schedule": job.period_seconds, "options": {"expires": job.period_seconds}}
+        for job in JOBS
+        if job.period_seconds
     }

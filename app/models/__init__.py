@@ -1,12 +1,15 @@
 """The tables. Importing this package declares them all, which is what migrations compare with the database."""
 
 from app.models.features import Feature
+from app.models.jobs import JobFault, JobRun
 from app.models.packages import BillingTemplate, Package, PackageBase, PackageFeature
 from app.models.reservations import Reservation
 from app.models.subscriptions import Subscription
 from app.models.tenants import ApiKey, Tenant, UserTokenSecret
 from app.models.usage import Consumption, IdempotencyKey, UsageEvent
+from app.models.usage_periods import UsagePeriod
 from app.models.users import User
+from app.models.webhooks import WebhookDelivery, WebhookEndpoint, WebhookMessage
 
 __all__ = [
     "ApiKey",
@@ -14,6 +17,8 @@ __all__ = [
     "Consumption",
     "Feature",
     "IdempotencyKey",
+    "JobFault",
+    "JobRun",
     "Package",
     "PackageBase",
     "PackageFeature",
@@ -21,6 +26,10 @@ __all__ = [
     "Subscription",
     "Tenant",
     "UsageEvent",
+    "UsagePeriod",
     "User",
     "UserTokenSecret",
+    "WebhookDelivery",
+    "WebhookEndpoint",
+    "WebhookMessage",
 ]

@@ -26,6 +26,12 @@ class Reservation(SQLModel, table=True):
         CheckConstraint("amount > 0", name="amount_positive"),
         Index(None, "tenant_id", "user_key", "feature_key", "expires_at"),
         Index(
+            "ix_reservations_tenant_id_expires_at",
+            "tenant_id",
+            "expires_at",
+            postgresql_where=text("status = 'HELD'"),
+        ),
+        Index(
             "uq_reservations_tenant_id_idempotency_key",
             "tenant_id",
             "idempotency_key",

@@ -3,17 +3,27 @@
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import BigInteger, Index
+from sqlalchemy import BigInteger, Column, Computed, Index, text
 from sqlmodel import Field, SQLModel
 
 from app.domain.subscribing import SubscriptionStatus
-from app.models.columns import choice, generated_key, json_value, moment, within_tenant
+from app.models.columns import Timestamp, choice, generated_key, json_value, moment, within_tenant
+
+# With the casts with which Postgres shows it: migrations are compared by the text.
+_DUE_AT = """CASE
+  WHEN status::text <> ALL (ARRAY['CANCELLED'::character varying, 'INCOMPLETE_EXPIRED'::character varying]::text[])
+  THEN LEAST(ends_at, changes_at,
+    CASE WHEN status::text = 'TRIALING'::text THEN trial_ends_at ELSE NULL::timestamp with time zone END)
+  ELSE NULL::timestamp with time zone
+END"""
 
 
 class Subscription(SQLModel, table=True):
     """A user has a package from `started_at`, the anchor of its reset periods, until `ends_at`.
 
-    A subscription past its `ends_at` is over whatever `status` says: reads look at both, so nothing waits for a job.
+    A subscription past its `ends_at` is over whatever `status` says, a trial past `trial_ends_at` is ACTIVE, and from
+    `changes_at` the package is `next_package_key`: reads look at the dates, so nothing waits for a job. `due_at` is when
+    the job has something to write.
     """
 
     __tablename__ = "subscriptions"
@@ -22,6 +32,9 @@ class Subscription(SQLModel, table=True):
         within_tenant("package_key", "packages.key"),
         Index(None, "tenant_id", "user_key"),
         Index(None, "tenant_id", "package_key"),
+        within_tenant("next_package_key", "packages.key"),
+        Index(None, "tenant_id", "next_package_key"),
+        Index("ix_subscriptions_tenant_id_due_at", "tenant_id", "due_at", postgresql_where=text("due_at IS NOT NULL")),
     )
 
     tenant_id: int = Field(primary_key=True)
@@ -31,6 +44,10 @@ class Subscription(SQLModel, table=True):
     status: SubscriptionStatus = Field(sa_column=choice(SubscriptionStatus, "status"))
     started_at: datetime = Field(sa_column=moment())
     ends_at: datetime | None = Field(default=None, sa_column=moment(nullable=True))
+    trial_ends_at: datetime | None = Field(default=None, sa_column=moment(nullable=True))
+    next_package_key: int | None = Field(default=None, sa_type=BigInteger)
+    changes_at: datetime | None = Field(default=None, sa_column=moment(nullable=True))
+    due_at: datetime | None = Field(default=None, sa_column=Column(Timestamp, Computed(_DUE_AT, persisted=True)))
     metadata_: Any = Field(sa_column=json_value())
     created_at: datetime = Field(sa_column=moment())
     updated_at: datetime = Field(sa_column=moment())

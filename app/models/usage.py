@@ -25,7 +25,15 @@ class Consumption(SQLModel, table=True):
         CheckConstraint("used >= 0", name="used_not_negative"),
         # No index on the feature: on a young database the planner would take it for the one to find a user's row by, and read
         # every user of the feature. Deleting a feature, the one question it would serve, is rare.
-        # Room in each page keeps updates on it (HOT), and no index holds a column that they change.
+        # For the job that closes periods. Partial, or the same would happen with this one; it is written when the period
+        # changes, which is once.
+        Index(
+            "ix_consumptions_tenant_id_period_end",
+            "tenant_id",
+            "period_end",
+            postgresql_where=text("period_end IS NOT NULL"),
+        ),
+        # Room in each page keeps updates on it (HOT): no index holds what they change while a period lasts.
         {"postgresql_with": {"fillfactor": 50}},
     )
 

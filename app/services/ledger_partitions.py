@@ -11,6 +11,7 @@ from datetime import datetime, timedelta
 import structlog
 from sqlmodel import Session
 
+from app import clock
 from app.db import transaction
 from app.domain.periods import ResetPeriod, boundary
 from app.queries import ledger_partitions as queries
@@ -56,6 +57,11 @@ def make_ahead(now: datetime, months: int = MONTHS_AHEAD) -> list[str]:
     with transaction() as session:
         missing = _missing(queries.partitions(session), now, months)
     return [name for start, end in missing if (name := _make(start, end))]
+
+
+def make_months() -> int:
+    """`make_ahead` as the job does it; returns how many were missing."""
+    return len(make_ahead(clock.now()))
 
 
 def _missing(found: list[Partition], now: datetime, months: int) -> list[tuple[datetime, datetime]]:

@@ -13,8 +13,8 @@ from sqlmodel import SQLModel
 
 from app import migrating
 
-# Known without a tenant: the table of tenants itself, and API keys, by which the tenant is found.
-NOT_BY_TENANT = {"pk_tenants", "uq_tenants_public_id", "uq_api_keys_digest"}
+# Known without a tenant: the table of tenants itself, API keys, by which the tenant is found, and jobs, which all share.
+NOT_BY_TENANT = {"pk_tenants", "uq_tenants_public_id", "uq_api_keys_digest", "pk_job_runs"}
 
 
 @contextmanager

@@ -1,22 +1,13 @@
-"""Jobs: what the web processes know of the workers. Names and a broker; the code is in `workers/`, which `app` never imports."""
+"""The Celery application: where the broker is, and how messages look."""
 
-import secrets
-import time
 from functools import cache
 from urllib.parse import urlsplit
 
 from celery import Celery
 from celery.backends.base import Backend
-from kombu.exceptions import OperationalError
-from redis.exceptions import RedisError
 
+from app.jobs.catalogue import JOBS, Queue
 from app.settings import settings
-
-HEARTBEAT = "maintenance.heartbeat"
-JOBS = (HEARTBEAT,)
-"""Every name that may be sent. A test proves that each is a registered task."""
-
-_POLL_SECONDS = 0.05
 
 # A broker that is away must cost a caller a second or two: without these limits a plain `.delay()` blocks without end.
 _TRANSPORT_OPTIONS = {
@@ -34,7 +25,7 @@ _TRANSPORT_OPTIONS = {
 
 
 def make_celery() -> Celery:
-    """The Celery application that both sides share: where the broker is, and how messages look."""
+    """The application that those who send and those who work share."""
     redis_url = _celery_url(settings().redis_url)
     celery = Celery("meterline", broker=redis_url, backend=redis_url)
     celery.conf.update(
@@ -42,7 +33,10 @@ def make_celery() -> Celery:
         result_serializer="json",
         accept_content=["json"],
         timezone="UTC",
-        task_default_queue="default",
+        # A worker takes from all queues, unless its command says which.
+        task_default_queue=Queue.DEFAULT.value,
+        task_queues={queue.value: {} for queue in Queue},
+        task_routes={job.name: {"queue": job.queue.value} for job in JOBS},
         task_ignore_result=True,
         result_expires=600,
         redis_socket_connect_timeout=2,
@@ -66,35 +60,6 @@ def results() -> Backend:
     celery = make_celery()
     celery.conf.result_backend_thread_safe = True
     return celery.backend
-
-
-def worker_answers(timeout_seconds: float) -> bool:
-    """Whether a job sent now comes back from a worker in time: web, broker, worker and results, the whole way.
-
-    Blocks for up to `timeout_seconds`, and about one second more when the broker is away.
-    """
-    nonce = secrets.token_hex(8)
-    deadline = time.monotonic() + timeout_seconds
-    try:
-        sent = sender().send_task(HEARTBEAT, args=[nonce], ignore_result=False, expires=timeout_seconds)
-        # Celery's own waiting subscribes to the results, and gives up for good, with a RuntimeError, once the broker was away.
-        while results().get_task_meta(sent.id)["result"] != nonce:
-            if time.monotonic() > deadline:
-                return False
-            time.sleep(_POLL_SECONDS)
-    except (OperationalError, RedisError, OSError):
-        return False
-    return True
-
-
-def broker_answers() -> bool:
-    """Whether the broker can be reached now. Blocks for a second or two at most."""
-    try:
-        with sender().connection_for_write() as connection:
-            connection.ensure_connection(max_retries=1, interval_start=0, timeout=2)
-    except (OperationalError, RedisError, OSError):
-        return False
-    return True
 
 
 def _celery_url(redis_url: str) -> str:

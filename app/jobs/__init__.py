@@ -1,0 +1,42 @@
+"""Jobs: what everybody else knows of the workers. Names, a broker, and whether somebody answers; the code is in `workers/`."""
+
+from app.jobs.catalogue import (
+    CHECK_BOOKS,
+    CHECK_BOOKS_OF,
+    DELIVER_WEBHOOKS,
+    EXPIRE_RESERVATIONS,
+    HEARTBEAT,
+    JOBS,
+    MAKE_PARTITIONS,
+    PRUNE,
+    RESET_DUE,
+    SETTLE_SUBSCRIPTIONS,
+    Job,
+    Queue,
+)
+from app.jobs.celery_app import make_celery, results, sender
+from app.jobs.probes import broker_answers, worker_answers
+from app.jobs.sending import enqueue, send, wait_until_sent
+
+__all__ = [
+    "CHECK_BOOKS",
+    "CHECK_BOOKS_OF",
+    "DELIVER_WEBHOOKS",
+    "EXPIRE_RESERVATIONS",
+    "HEARTBEAT",
+    "JOBS",
+    "MAKE_PARTITIONS",
+    "PRUNE",
+    "RESET_DUE",
+    "SETTLE_SUBSCRIPTIONS",
+    "Job",
+    "Queue",
+    "broker_answers",
+    "enqueue",
+    "make_celery",
+    "results",
+    "send",
+    "sender",
+    "wait_until_sent",
+    "worker_answers",
+]

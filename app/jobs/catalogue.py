@@ -1,0 +1,70 @@
+"""Every job by name: what it is for, in which queue it waits, and the setting that says how often beat sends it.
+
+`app` never imports `workers`: jobs go by these names, and a test proves that each is a registered task.
+"""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from app.settings import settings
+
+
+class Queue(StrEnum):
+    """By kind, so that a backlog of one does not hold up the others: a worker takes from all of them in turn."""
+
+    DEFAULT = "default"
+    """What customers wait for: resets, subscriptions, webhooks."""
+    STRIPE = "stripe"
+    """What waits for Stripe."""
+    MAINTENANCE = "maintenance"
+    """What nobody waits for."""
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """`about` is one line for operators. Only jobs with a `schedule`, which names a setting in seconds, are sent by beat."""
+
+    name: str
+    queue: Queue
+    about: str
+    schedule: str | None = None
+
+    @property
+    def period_seconds(self) -> float | None:
+        """How often beat sends it; None: never, or switched off (its setting is 0)."""
+        seconds: float | None = getattr(settings(), self.schedule) if self.schedule else None
+        return seconds or None
+
+
+def _scheduled(name: str, queue: Queue, about: str) -> Job:
+    """`usage.reset_due` is set by SCHEDULE_USAGE_RESET_DUE."""
+    return Job(name, queue, about, schedule=f"schedule_{name.replace('.', '_')}")
+
+
+HEARTBEAT = _scheduled("maintenance.heartbeat", Queue.DEFAULT, "proves that beat, broker and a worker are alive")
+RESET_DUE = _scheduled("usage.reset_due", Queue.DEFAULT, "closes periods that have ended and moves their counters on")
+SETTLE_SUBSCRIPTIONS = _scheduled(
+    "subscriptions.settle_due", Queue.DEFAULT, "ends subscriptions and trials, and makes changes whose time has come"
+)
+EXPIRE_RESERVATIONS = _scheduled(
+    "reservations.expire_due", Queue.DEFAULT, "marks reservations that nobody settled in time"
+)
+DELIVER_WEBHOOKS = _scheduled(
+    "webhooks.deliver_due", Queue.DEFAULT, "sends webhooks, new ones and those to be repeated"
+)
+MAKE_PARTITIONS = _scheduled("maintenance.make_partitions", Queue.MAINTENANCE, "makes the ledger's next months")
+PRUNE = _scheduled("maintenance.prune", Queue.MAINTENANCE, "drops what is older than the retention settings keep")
+CHECK_BOOKS = _scheduled("maintenance.check_books", Queue.MAINTENANCE, "proves that counters and ledger agree")
+CHECK_BOOKS_OF = Job("maintenance.check_books_of", Queue.MAINTENANCE, "the same for one tenant")
+
+JOBS = (
+    HEARTBEAT,
+    RESET_DUE,
+    SETTLE_SUBSCRIPTIONS,
+    EXPIRE_RESERVATIONS,
+    DELIVER_WEBHOOKS,
+    MAKE_PARTITIONS,
+    PRUNE,
+    CHECK_BOOKS,
+    CHECK_BOOKS_OF,
+)
