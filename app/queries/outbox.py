@@ -3,17 +3,18 @@
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 
 from sqlmodel import Session
 
+from app.contract.shapes import View
 from app.domain.webhooks import WebhookEventType
 from app.queries import arrays
 
 
 @dataclass(frozen=True, slots=True)
 class Announcement:
-    """Something that happened. `data` is what is told, as JSON; a user's are told in the order of writing.
+    """Something that happened. `data` is what is told (`app/contract/webhook_events.py`); a user's are told in the order of
+    writing.
 
     With a `once_key` it is told once, however often it is announced.
     """
@@ -21,7 +22,7 @@ class Announcement:
     tenant_id: int
     type: WebhookEventType
     user_key: int | None
-    data: dict[str, Any]
+    data: View
     once_key: str | None = None
 
 
