@@ -31,6 +31,8 @@ class Consumption(SQLModel, table=True):
             "ix_consumptions_tenant_id_period_end",
             "tenant_id",
             "period_end",
+            "user_key",
+            "feature_key",
             postgresql_where=text("period_end IS NOT NULL"),
         ),
         # Room in each page keeps updates on it (HOT): no index holds what they change while a period lasts.

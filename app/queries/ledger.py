@@ -111,11 +111,7 @@ SELECT id, idempotency_key IS NULL OR id IN (SELECT event_id FROM keyed) FROM ap
 
 # `domain.metering.replay` in SQL. The last SET is the base B; with S_k the sums of the ADDs after it, never going below
 # zero on the way makes the total B + S_n − min(0, min over k of (B + S_k)). A Hypothesis test holds both against each other.
-_REPLAY = """
-SELECT w.n, coalesce(totals.used, 0)::bigint AS used
-FROM unnest(%s::int[], %s::bigint[], %s::bigint[], %s::timestamptz[], %s::timestamptz[])
-  WITH ORDINALITY AS w(tenant_id, user_key, feature_key, period_start, period_end, n)
-LEFT JOIN LATERAL (
+REPLAY = """LATERAL (
   WITH event AS (
     -- An ADD counts as what it changed when it was recorded (a take-back was cut at zero then), a SET as what it said.
     SELECT e.id, e.action, CASE e.action WHEN 'SET' THEN e.delta ELSE e.applied END AS amount FROM usage_events e
@@ -129,9 +125,17 @@ LEFT JOIN LATERAL (
   )
   SELECT coalesce(
     (SELECT total FROM running ORDER BY id DESC LIMIT 1) - least(0, (SELECT min(total) FROM running)),
-    (SELECT amount FROM last_set)
-  ) AS used
-) AS totals ON true
+    (SELECT amount FROM last_set),
+    0
+  )::bigint AS used
+) AS totals"""
+"""To be joined to windows `w`: the total of each, 0 if it has no events."""
+
+_REPLAY = f"""
+SELECT w.n, totals.used
+FROM unnest(%s::int[], %s::bigint[], %s::bigint[], %s::timestamptz[], %s::timestamptz[])
+  WITH ORDINALITY AS w(tenant_id, user_key, feature_key, period_start, period_end, n)
+JOIN {REPLAY} ON true
 ORDER BY w.n
 """
 

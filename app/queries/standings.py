@@ -7,11 +7,10 @@ from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlmodel import Session, col, select
+from sqlmodel import Session
 
 from app.domain.entitlements import FeatureType
 from app.domain.periods import Period
-from app.models import Feature, User
 from app.queries import arrays
 
 Asked = tuple[int, str, str]
@@ -94,6 +93,13 @@ WHERE c.tenant_id = %s AND c.user_key = %s AND c.feature_key = %s
 FOR NO KEY UPDATE OF c
 """
 
+_NAMES = """
+SELECT w.tenant_id, w.user_key, w.feature_key, u.id, f.id
+FROM unnest(%s::int[], %s::bigint[], %s::bigint[]) AS w(tenant_id, user_key, feature_key)
+JOIN users u ON u.tenant_id = w.tenant_id AND u.key = w.user_key
+JOIN features f ON f.tenant_id = w.tenant_id AND f.key = w.feature_key
+"""
+
 # The locks are those that the foreign keys would take. Taken here they tell who has been deleted, and can be skipped.
 _MAKE_COUNTERS = """
 INSERT INTO consumptions (tenant_id, user_key, feature_key, used)
@@ -152,12 +158,16 @@ def locked_standing(session: Session, pair: Pair) -> Standing:
 
 def names_of(session: Session, pair: Pair) -> tuple[str, str]:
     """The present (user id, feature id) of a pair that is known to exist."""
-    tenant_id, user_key, feature_key = pair
-    return session.exec(
-        select(User.id, Feature.id)
-        .join(Feature, col(Feature.tenant_id) == col(User.tenant_id))
-        .where(User.tenant_id == tenant_id, User.key == user_key, Feature.key == feature_key)
-    ).one()
+    return names_of_all(session, [pair])[pair]
+
+
+def names_of_all(session: Session, pairs: Collection[Pair]) -> dict[Pair, tuple[str, str]]:
+    """The present (user id, feature id) of each pair that exists. One statement."""
+    found = session.connection().exec_driver_sql(_NAMES, pair_columns(pairs))
+    return {
+        (tenant_id, user_key, feature_key): (user_id, feature_id)
+        for tenant_id, user_key, feature_key, user_id, feature_id in found
+    }
 
 
 def make_counters(session: Session, pairs: Iterable[Pair]) -> None:

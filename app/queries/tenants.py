@@ -16,6 +16,10 @@ def all_tenants(session: Session) -> Sequence[Tenant]:
     return session.exec(select(Tenant).order_by(col(Tenant.public_id))).all()
 
 
+def tenant_ids(session: Session) -> Sequence[int]:
+    return session.exec(select(Tenant.id).order_by(col(Tenant.id))).all()
+
+
 def key_by_digest(session: Session, digest: bytes, now: datetime) -> tuple[ApiKey, Tenant] | None:
     """The key that may be used now, and its tenant. The one look-up that starts without a tenant."""
     return session.exec(

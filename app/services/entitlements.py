@@ -12,7 +12,7 @@ from app.contract.actors import Actor
 from app.contract.usage import CheckAccess, Consumption, ConsumptionInPeriod, Entitlement, ShowUsage
 from app.db import Pool, transaction
 from app.domain import entitlements
-from app.domain.entitlements import Candidate, FeatureType, counted_period, decide_access, winner
+from app.domain.entitlements import Candidate, FeatureType, Limited, counted_period, decide_access, winner
 from app.domain.periods import Period, past_periods
 from app.domain.values import check_id
 from app.errors import FeatureNotFoundError, MeterlineError, UserNotFoundError
@@ -20,6 +20,7 @@ from app.queries.ledger import current_totals, replayed_totals
 from app.queries.reservations import held_amounts
 from app.queries.standings import Asked, Counter, Pair, Standing, standings
 from app.queries.subscriptions import Moment, candidates
+from app.queries.usage_periods import closed_periods
 from app.services.consumption_views import consumption_view
 from app.services.ledger_partitions import kept_since
 from app.services.meters import run_metering
@@ -83,6 +84,7 @@ def _read(session: Session, questions: Sequence[Question]) -> tuple[Sequence[_Fo
 def show_usage(actor: Actor, user_id: str, feature_id: str) -> ShowUsage:
     """The current period and those before it, newest first, back to the subscription's start or 366 of them.
 
+    What has been closed is told as it was at its end. The rest is told from the ledger, by the present terms.
     A period of which the ledger no longer keeps every event is not told: its total would be too low.
 
     Raises:
@@ -104,15 +106,19 @@ def show_usage(actor: Actor, user_id: str, feature_id: str) -> ShowUsage:
         past = [period for period in ended if kept is None or period.start >= kept]
         ((used_now, held_now),) = amounts_of(session, [position], now)
         windows = [(position.pair, period) for period in past]
-        used_then = replayed_totals(session, windows)
+        history = closed_periods(session, windows)
+        told_by_ledger = [window for window in windows if window not in history]
+        used_then = dict(zip(told_by_ledger, replayed_totals(session, told_by_ledger), strict=True))
         # A reservation made just before a period ended is held there until it is settled.
         may_hold = position.counter is not None and position.counter.may_hold(now)
         held_then = held_amounts(session, windows, now) if may_hold else [0] * len(windows)
     return ShowUsage(
         current=_in_period(decider, current, used_now, held_now),
         past=[
-            _in_period(decider, period, used, held)
-            for period, used, held in zip(past, used_then, held_then, strict=True)
+            _in_period(history[window], window[1], history[window].used, held)
+            if window in history
+            else _in_period(decider, window[1], used_then[window], held)
+            for window, held in zip(windows, held_then, strict=True)
         ],
     )
 
@@ -165,11 +171,11 @@ def entitlement_of(position: Position, used: int, held: int, *, delta: int) -> E
     )
 
 
-def _in_period(decider: Candidate, period: Period, used: int, held: int) -> ConsumptionInPeriod:
+def _in_period(terms: Limited, period: Period, used: int, held: int) -> ConsumptionInPeriod:
     return ConsumptionInPeriod(
         period_start=clock.to_wire(period.start),
         period_end=clock.to_wire(period.end),
-        consumption=_shown(decider.consumption(used, held)),
+        consumption=_shown(terms.consumption(used, held)),
     )
 
 

@@ -18,7 +18,7 @@ from app.domain.entitlements import Candidate, FeatureType, counted_period, winn
 from app.domain.metering import RecordUsageAction, total_after
 from app.domain.periods import Period
 from app.errors import OverloadedError
-from app.queries import ledger, reservations, standings
+from app.queries import ledger, reservations, standings, usage_periods
 from app.queries.ledger import Entry
 from app.queries.standings import Counter, Pair, Standing
 from app.queries.subscriptions import Moment, candidates
@@ -69,6 +69,11 @@ class Meter:
         is_newer = standing is None or (entry.period is not None and entry.period.end > standing.end)
         if entry.at == entry.recorded_at or (entry.at < entry.recorded_at and is_newer):
             self._stands_for = entry.period
+
+    def left_period(self) -> tuple[Period, int] | None:
+        """The period, with its total, that the counter stands for no longer, if it has moved."""
+        was, is_ = self.counter.period, self._stands_for
+        return (was, self.totals[was]) if was and is_ and was != is_ else None
 
     def opening_total(self, period: Period) -> int:
         """The window's total before anything was counted in this transaction."""
@@ -180,16 +185,28 @@ def fill(session: Session, windows: Sequence[tuple[Meter, Period]], now: datetim
 
 
 def write(session: Session, meters: Iterable[Meter], entries: Sequence[Entry]) -> None:
-    """Append the entries, note their keys and bring the counters along. At most one statement.
+    """Append the entries, note their keys, bring counters and history along. Usually one statement, three at most.
 
     Raises:
         KeyTakenError: everything must be rolled back.
     """
     if not entries:
         return  # then nothing was counted either
-    changed = {meter.pair: counter for meter in meters if (counter := meter.changed_counter())}
+    written = list(meters)
+    changed = {meter.pair: counter for meter in written if (counter := meter.changed_counter())}
     if not ledger.write(session, entries, changed):
         raise KeyTakenError
+    _bring_history_along(session, written, entries)
+
+
+def _bring_history_along(session: Session, meters: Sequence[Meter], entries: Sequence[Entry]) -> None:
+    """No statement for entries of now while their period lasts; one for counters that move on, one for late entries."""
+    left = {(meter.pair, period[0]): period[1] for meter in meters if (period := meter.left_period())}
+    if left:
+        usage_periods.leave_periods(session, left)
+    late = [(entry.pair, entry.at) for entry in entries if entry.at < entry.recorded_at and entry.recorded]
+    if late:
+        usage_periods.recount(session, late)
 
 
 def _decider(meter: Meter, held: Iterable[Candidate], at: datetime) -> Decider:

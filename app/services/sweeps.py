@@ -15,7 +15,7 @@ import structlog
 from sqlmodel import Session
 
 from app import clock
-from app.db import transaction
+from app.db import Pool, transaction
 from app.errors import OverloadedError
 from app.jobs import Job
 from app.queries import job_records as records
@@ -43,7 +43,9 @@ class Sweep(Generic[Row]):
     due: Callable[[Session, int, datetime, int, Sequence[str]], Sequence[Row]]
     handle: Callable[[Session, Sequence[Row], datetime], None]
     id_of: Callable[[Row], str]
+    tenants: Callable[[Session, datetime], Sequence[int]] | None = None
     batch: int = BATCH
+    pool: Pool = Pool.GENERAL
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +65,8 @@ def run(sweep: Sweep[Row], run_seconds: float = RUN_SECONDS) -> Swept:
     """
     deadline = time.monotonic() + run_seconds
     with transaction() as session:
-        waiting = [_Tenant(sweep, tenant.id) for tenant in tenants.all_tenants(session)]
+        tenant_ids = sweep.tenants(session, clock.now()) if sweep.tenants else tenants.tenant_ids(session)
+    waiting = [_Tenant(sweep, tenant_id) for tenant_id in tenant_ids]
     swept = list(waiting)
     while waiting and time.monotonic() < deadline:
         waiting = [tenant for tenant in waiting if tenant.do_batch()]
@@ -88,7 +91,7 @@ class _Tenant(Generic[Row]):
         """Whether there may be more to do."""
         rows: Sequence[Row] = ()
         try:
-            with transaction() as session:
+            with transaction(self._sweep.pool) as session:
                 now = clock.now()
                 faults = records.faults_of(session, self._tenant_id, self._sweep.job.name)
                 aside = [fault.row_id for fault in faults if fault.retry_at > now]

@@ -39,7 +39,7 @@ def upgrade() -> None:
     op.create_index(
         "ix_consumptions_tenant_id_period_end",
         "consumptions",
-        ["tenant_id", "period_end"],
+        ["tenant_id", "period_end", "user_key", "feature_key"],
         postgresql_where=sa.text("period_end IS NOT NULL"),
     )
 
