@@ -1,4 +1,4 @@
-"""The Celery application: `celery --app workers.celery_app worker` (or `beat`)."""
+"""The Celery application: `celery --app workers.celery_app worker` (for beat see `workers.beat`)."""
 
 from typing import Any
 
@@ -6,31 +6,37 @@ from celery.signals import setup_logging, worker_process_init
 
 from app import logs
 from app.db import forget_engines
-from app.jobs import make_celery
-from workers.schedule import beat_schedule
+from app.jobs import forget_connections, make_celery
 
 celery = make_celery()
 celery.conf.update(
     imports=[f"workers.tasks.{topic}" for topic in ("maintenance", "subscriptions", "usage", "webhooks")],
-    beat_schedule=beat_schedule(),
     # A job is acknowledged when it is done, and delivered again if its process dies: every task may run twice.
     task_acks_late=True,
     task_reject_on_worker_lost=True,
+    # Whoever has a job in hand takes no second one, which would wait behind it while another worker is idle.
     worker_prefetch_multiplier=1,
-    # Shorter than the visibility timeout in app/jobs.py, or a long job would be delivered again while it runs.
+    # The first lets a job end in good order, with its failure noted; the second ends its process. Both are shorter than the
+    # visibility timeout in app/jobs/celery_app.py, or a long job would be delivered again while it runs.
     task_soft_time_limit=500,
     task_time_limit=540,
+    # A broker that is away, at the start or later, is waited for, however long it takes.
     broker_connection_retry_on_startup=True,
     broker_connection_max_retries=None,
+    # Jobs in hand when the broker goes can not be acknowledged any more and will be delivered again, so they are stopped.
     worker_cancel_long_running_tasks_on_connection_loss=True,
+    # On SIGTERM jobs have this long to be done; then they are given back at once, and not after the visibility timeout.
+    # Heroku gives 30 s in all. `REMAP_SIGTERM` in the Procfile is part of this: Heroku signals the pool's processes too, which
+    # would die of it at once.
     worker_soft_shutdown_timeout=10,
 )
 
 
 @worker_process_init.connect
 def _after_fork(**_: Any) -> None:
-    """A child must not share its parent's connections."""
+    """A child must not share its parent's connections. The thread that sends jobs is made anew by whoever first needs it."""
     forget_engines()
+    forget_connections()
 
 
 @setup_logging.connect

@@ -14,7 +14,7 @@ from app.jobs.catalogue import (
     Job,
     Queue,
 )
-from app.jobs.celery_app import make_celery, results, sender
+from app.jobs.celery_app import forget_connections, make_celery, results, sender
 from app.jobs.probes import broker_answers, worker_answers
 from app.jobs.sending import enqueue, send, wait_until_sent
 
@@ -33,6 +33,7 @@ __all__ = [
     "Queue",
     "broker_answers",
     "enqueue",
+    "forget_connections",
     "make_celery",
     "results",
     "send",

@@ -16,7 +16,10 @@ _TRANSPORT_OPTIONS = {
     "interval_step": 0.2,
     "interval_max": 0.5,
     "socket_connect_timeout": 2,
-    # Longer than the longest job: a message that is not acknowledged by then is taken for lost and delivered again.
+    # A server that does not answer at all, as behind a cut cable. Longer than the second for which a worker waits for messages.
+    "socket_timeout": 10,
+    # Longer than the longest job (`task_time_limit` in workers/celery_app.py): a message that is not acknowledged by then is
+    # taken for lost and delivered again.
     "visibility_timeout": 900,
     # kombu looks for such messages every 100 s by default, which would be added to the timeout.
     "unacked_restore_interval": 10,
@@ -29,6 +32,7 @@ def make_celery() -> Celery:
     redis_url = _celery_url(settings().redis_url)
     celery = Celery("meterline", broker=redis_url, backend=redis_url)
     celery.conf.update(
+        # Anything but JSON could be made to run code by whoever reaches the broker.
         task_serializer="json",
         result_serializer="json",
         accept_content=["json"],
@@ -37,6 +41,7 @@ def make_celery() -> Celery:
         task_default_queue=Queue.DEFAULT.value,
         task_queues={queue.value: {} for queue in Queue},
         task_routes={job.name: {"queue": job.queue.value} for job in JOBS},
+        # What a job returns is of use to the one question whether a worker answers, and there for a short time.
         task_ignore_result=True,
         result_expires=600,
         redis_socket_connect_timeout=2,
@@ -60,6 +65,12 @@ def results() -> Backend:
     celery = make_celery()
     celery.conf.result_backend_thread_safe = True
     return celery.backend
+
+
+def forget_connections() -> None:
+    """After a fork: what this process has of its parent's connections to the broker is not to be used."""
+    sender.cache_clear()
+    results.cache_clear()
 
 
 def _celery_url(redis_url: str) -> str:

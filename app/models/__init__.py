@@ -1,7 +1,7 @@
 """The tables. Importing this package declares them all, which is what migrations compare with the database."""
 
 from app.models.features import Feature
-from app.models.jobs import JobFault, JobRun
+from app.models.jobs import JobFault, JobRun, JobTurn
 from app.models.packages import BillingTemplate, Package, PackageBase, PackageFeature
 from app.models.reservations import Reservation
 from app.models.subscriptions import Subscription
@@ -19,6 +19,7 @@ __all__ = [
     "IdempotencyKey",
     "JobFault",
     "JobRun",
+    "JobTurn",
     "Package",
     "PackageBase",
     "PackageFeature",

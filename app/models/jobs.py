@@ -1,4 +1,4 @@
-"""What is remembered of jobs: when each ran last, and the rows that one could not do."""
+"""What is remembered of jobs: when each was sent and ran last, and the rows that one could not do."""
 
 from datetime import datetime
 
@@ -20,6 +20,19 @@ class JobRun(SQLModel, table=True):
     error: str | None = Field(default=None, sa_column=text_column())
     handled: int = Field(default=0, sa_type=BigInteger)
     seconds: float = 0.0
+
+
+class JobTurn(SQLModel, table=True):
+    """When beat sent a job last. Who is about to send it has it until `taken_until`; if it dies, another may take it then.
+
+    By the database's clock: two beats on two machines have two, and this one decides between them.
+    """
+
+    __tablename__ = "job_turns"
+
+    name: str = Field(sa_column=Column(Text, primary_key=True))
+    sent_at: datetime | None = Field(default=None, sa_column=moment(nullable=True))
+    taken_until: datetime | None = Field(default=None, sa_column=moment(nullable=True))
 
 
 class JobFault(SQLModel, table=True):

@@ -86,6 +86,12 @@ class WebhookDelivery(SQLModel, table=True):
             "id",
             postgresql_where=text("status = 'PENDING'"),
         ),
+        Index(
+            "ix_webhook_deliveries_tenant_id_settled_at",
+            "tenant_id",
+            "settled_at",
+            postgresql_where=text("status = 'DEAD'"),
+        ),
     )
 
     tenant_id: int = Field(primary_key=True)

@@ -1,4 +1,4 @@
-"""What is remembered of jobs: when each ran last, and the rows that one could not do.
+"""What is remembered of jobs: when each was sent and ran last, and the rows that one could not do.
 
 Revision: 6c1d5c0b7a04, after 6c1d5c0b7a03
 """
@@ -25,6 +25,13 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("name", name="pk_job_runs"),
     )
     op.create_table(
+        "job_turns",
+        sa.Column("name", sa.Text(), nullable=False),
+        sa.Column("sent_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("taken_until", sa.DateTime(timezone=True), nullable=True),
+        sa.PrimaryKeyConstraint("name", name="pk_job_turns"),
+    )
+    op.create_table(
         "job_faults",
         sa.Column("tenant_id", sa.Integer(), nullable=False),
         sa.Column("id", sa.BigInteger(), sa.Identity(always=True), nullable=False),
@@ -44,4 +51,5 @@ def upgrade() -> None:
 
 def downgrade() -> None:
     op.drop_table("job_faults")
+    op.drop_table("job_turns")
     op.drop_table("job_runs")

@@ -101,6 +101,12 @@ def upgrade() -> None:
         ["tenant_id", "endpoint_id", "user_key", "id"],
         postgresql_where=sa.text("status = 'PENDING'"),
     )
+    op.create_index(
+        "ix_webhook_deliveries_tenant_id_settled_at",
+        "webhook_deliveries",
+        ["tenant_id", "settled_at"],
+        postgresql_where=sa.text("status = 'DEAD'"),
+    )
 
 
 def downgrade() -> None:

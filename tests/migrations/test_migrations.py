@@ -14,7 +14,7 @@ from sqlmodel import SQLModel
 from app import migrating
 
 # Known without a tenant: the table of tenants itself, API keys, by which the tenant is found, and jobs, which all share.
-NOT_BY_TENANT = {"pk_tenants", "uq_tenants_public_id", "uq_api_keys_digest", "pk_job_runs"}
+NOT_BY_TENANT = {"pk_tenants", "uq_tenants_public_id", "uq_api_keys_digest", "pk_job_runs", "pk_job_turns"}
 
 
 @contextmanager

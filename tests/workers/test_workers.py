@@ -1,4 +1,4 @@
-"""The worker's side: what is registered, what beat sends, and whether a job comes back."""
+"""The worker's side: what is registered, and whether a job comes back."""
 
 import json
 import subprocess
@@ -7,7 +7,6 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -17,47 +16,36 @@ from app.settings import environment_with
 from tests.environment import DEAD_BROKER, environment
 
 CHECKOUT = Path(__file__).resolve().parents[2]
-# Celery's application is made when its module is imported, so each environment is a process of its own.
+# Celery's application is made when its module is imported, so it gets a process of its own.
 _DESCRIBE = """
 import json
 from workers.celery_app import celery
 celery.loader.import_default_modules()
-print(json.dumps({"tasks": sorted(celery.tasks), "beat": celery.conf.beat_schedule}))
+print(json.dumps(sorted(celery.tasks)))
 """
 _WORKER = "celery --app workers.celery_app worker --loglevel WARNING --concurrency 1 --without-mingle --without-gossip"
 
 
-def described(**variables: str) -> dict[str, Any]:
-    """The tasks that a worker has, and what beat sends, under this environment."""
+def registered() -> list[str]:
+    """The tasks that a worker has."""
     seen = subprocess.run(
         [sys.executable, "-c", _DESCRIBE],
         cwd=CHECKOUT,
-        env=environment_with(METERLINE_ENV="development", REDIS_URL=DEAD_BROKER, **variables),
+        env=environment_with(METERLINE_ENV="development", REDIS_URL=DEAD_BROKER),
         capture_output=True,
         text=True,
         check=True,
     )
-    found: dict[str, Any] = json.loads(seen.stdout)
+    found: list[str] = json.loads(seen.stdout)
     return found
 
 
 def test_every_job_that_may_be_sent_is_a_registered_task() -> None:
-    tasks = described()["tasks"]
+    tasks = registered()
     assert jobs.JOBS
     assert {job.name for job in jobs.JOBS} <= set(tasks)
     # And none is registered that nobody may send.
     assert {name for name in tasks if not name.startswith("celery.")} == {job.name for job in jobs.JOBS}
-
-
-def test_beat_sends_registered_jobs_that_expire_after_one_period_as_the_settings_say() -> None:
-    by_default = described()["beat"]
-    assert set(by_default) == {job.name for job in jobs.JOBS if job.schedule}
-    for name, entry in by_default.items():
-        assert entry == {"task": name, "schedule": entry["schedule"], "options": {"expires": entry["schedule"]}}
-
-    chosen = {f"SCHEDULE_{name.replace('.', '_').upper()}": f"{number}.5" for number, name in enumerate(by_default, 7)}
-    changed = described(**chosen)["beat"]
-    assert {entry["schedule"] for entry in changed.values()} == {float(seconds) for seconds in chosen.values()}
 
 
 def test_without_a_worker_the_answer_is_no_within_the_timeout(valkey: EmbeddedValkey) -> None:
