@@ -13,17 +13,17 @@ from kombu.exceptions import KombuError
 from redis.exceptions import RedisError
 
 from app.errors import OverloadedError
-from app.jobs import JOBS, Job
+from app.jobs import JOBS, Job, sender
 from app.services import job_turns
 
 log = structlog.get_logger(__name__)
 
 _LOOK_SECONDS = 1.0
-_AWAY_SECONDS = 5.0
+_AWAY_SECONDS = 2.0
 
 
 class Turns(Scheduler):  # type: ignore[misc]  # celery has no types
-    """Looks once a second; when the database or the broker is away, every five seconds, and sends what has become due then."""
+    """Looks once a second; when the database or the broker is away, every two seconds, and sends what has become due then."""
 
     jobs: ClassVar[tuple[Job, ...]] = JOBS
 
@@ -46,7 +46,8 @@ class Turns(Scheduler):  # type: ignore[misc]  # celery has no types
     def _send(self, job: Job) -> bool:
         try:
             # After a period there is another one. So a backlog does not pile up while no worker runs.
-            self.app.send_task(job.name, expires=job.period_seconds)
+            # Not with `self.app`, which waits for results, and gives up for good once the broker was away.
+            sender().send_task(job.name, expires=job.period_seconds)
         except (CeleryError, KombuError, RedisError, OSError) as error:
             log.warning("beat.not_sent", job=job.name, error=type(error).__name__)
             return False

@@ -2,11 +2,11 @@
 
 from typing import Any
 
-from celery.signals import setup_logging, worker_process_init
+from celery.signals import setup_logging, worker_process_init, worker_process_shutdown
 
 from app import logs
 from app.db import forget_engines
-from app.jobs import forget_connections, make_celery
+from app.jobs import forget_connections, make_celery, wait_until_sent
 
 celery = make_celery()
 celery.conf.update(
@@ -37,6 +37,12 @@ def _after_fork(**_: Any) -> None:
     """A child must not share its parent's connections. The thread that sends jobs is made anew by whoever first needs it."""
     forget_engines()
     forget_connections()
+
+
+@worker_process_shutdown.connect
+def _before_the_end(**_: Any) -> None:
+    """A child of the pool ends without what Python does at exit."""
+    wait_until_sent()
 
 
 @setup_logging.connect

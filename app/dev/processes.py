@@ -69,6 +69,10 @@ class Processes:
         """How often this program has ended by itself."""
         return next(process.ends for process in self._processes if process.name == name)
 
+    def pid_of(self, name: str) -> int | None:
+        """The program's main process; None while it does not run."""
+        return next((running.pid for process, running in self._running() if process.name == name), None)
+
     def stop(self, *, grace_seconds: float) -> None:
         """SIGTERM to each main process; after the grace, an end for whatever is left."""
         deadline = time.monotonic() + grace_seconds

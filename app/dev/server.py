@@ -118,6 +118,12 @@ class EmbeddedServer(ABC):
             self._tidy()
         self._held.close()
 
+    def kill(self) -> None:
+        """`kill -9` for the server that this object started: `start()` finds what a power cut leaves. For tests."""
+        if self._process is not None:
+            self._process.kill()
+            self._process.wait()
+
     def __enter__(self) -> Self:
         self.start()
         return self
