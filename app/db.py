@@ -30,6 +30,7 @@ _METERING_OPTIONS = (
     f"{_SESSION_OPTIONS} -c lock_timeout=250ms -c plan_cache_mode=force_generic_plan -c enable_seqscan=off"
     " -c enable_hashjoin=off -c enable_mergejoin=off -c jit=off"
 )
+_STATUS_OPTIONS = f"{_SESSION_OPTIONS} -c lock_timeout=1s -c statement_timeout=2s"
 _SNAPSHOT = {"isolation_level": "REPEATABLE READ", "postgresql_readonly": True}
 # A server that was made a standby, and a transaction that slept too long, as in a process that was stopped for a minute: both
 # pass, and psycopg counts neither among its OperationalErrors.
@@ -46,11 +47,14 @@ class Pool(Enum):
     METERING = auto()
     # Group commit: usage, usage that is held up, access. A connection for each lane, so that none waits for one.
     LANES = auto()
+    # How it is going, for monitors: they ask just when everything else is busy, and must not make it busier.
+    STATUS = auto()
     # Who is calling. Whatever keeps the general ones busy, callers can be let in to what does not need them.
     KEYS = auto()
 
 
-_SIZES = {Pool.METERING: 4, Pool.LANES: 3, Pool.KEYS: 2}
+_SIZES = {Pool.METERING: 4, Pool.LANES: 3, Pool.KEYS: 2, Pool.STATUS: 1}
+_OPTIONS = {Pool.STATUS: _STATUS_OPTIONS}
 _engines: dict[Pool, Engine] = {}
 _making = Lock()
 
@@ -77,7 +81,7 @@ def _engine(pool: Pool) -> Engine:
         # tries again when a connection turns out to be gone (`services.meters.run_metering`).
         pool_pre_ping=not meters,
         connect_args={
-            "options": _METERING_OPTIONS if meters else _SESSION_OPTIONS,
+            "options": _METERING_OPTIONS if meters else _OPTIONS.get(pool, _SESSION_OPTIONS),
             "application_name": "meterline",
             "connect_timeout": 5,
         },

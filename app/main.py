@@ -13,6 +13,7 @@ from app.contract.sdl import admin_sdl
 from app.db import close_engines
 from app.edge.auth import authenticate_admin
 from app.edge.health import health_handlers
+from app.edge.metrics import metrics
 from app.edge.middleware import RequestContext, WholeBodies
 from app.graphql import admin
 from app.graphql.controller import GraphqlDoor
@@ -29,7 +30,7 @@ OPEN_FILES = 16_384
 
 
 def create_app() -> Litestar:
-    """Both doors, their documentation and the health checks, ready to be served. Raises SettingsError."""
+    """Both doors, their documentation, health checks and metrics, ready to be served. Raises SettingsError."""
     logs.configure()
     graphql = GraphqlDoor(
         path="/graphql",
@@ -40,7 +41,7 @@ def create_app() -> Litestar:
         max_body_bytes=settings().max_body_bytes,
     )
     web = Litestar(
-        route_handlers=[*health_handlers, graphql.router(), rest_router(), docs_router()],
+        route_handlers=[*health_handlers, metrics, graphql.router(), rest_router(), docs_router()],
         # What no router owns, such as a path that does not exist, is answered as REST would.
         exception_handlers=rest_exception_handlers,
         lifespan=[_files_allowed, _database_closed, graphql.lifespan, _garbage_frozen],

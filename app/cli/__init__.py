@@ -8,6 +8,7 @@ from app import migrating
 from app.cli.books import books
 from app.cli.ledger import ledger, make_ahead
 from app.cli.operators import OperatorGroup
+from app.cli.status import schedule, status
 from app.contract.sdl import admin_sdl
 from app.domain.keys import KeyKind
 from app.domain.metering import Enforcement
@@ -28,6 +29,8 @@ def meterline() -> None:
 
 meterline.add_command(books)
 meterline.add_command(ledger)
+meterline.add_command(schedule)
+meterline.add_command(status)
 
 
 @meterline.command()

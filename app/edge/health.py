@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Generic, TypeVar
 
 from litestar import HttpMethod, Response, route
@@ -21,19 +21,27 @@ Answer = TypeVar("Answer")
 class KeptAnswer(Generic[Answer]):
     """Asks at most once every `seconds`, and never twice at once.
 
-    Anybody may call, and each question takes one of the threads that serve customers, for seconds if something is away.
+    Anybody may call, and each question takes a thread, for seconds if something is away: one of those that serve customers,
+    unless `run` has others.
     """
 
-    def __init__(self, ask: Callable[[], Answer], *, seconds: float) -> None:
+    def __init__(
+        self,
+        ask: Callable[[], Answer],
+        *,
+        seconds: float,
+        run: Callable[[Callable[[], Answer]], Awaitable[Answer]] = in_thread,
+    ) -> None:
         self._ask = ask
         self._seconds = seconds
+        self._run = run
         self._lock = asyncio.Lock()
         self._kept: tuple[float, Answer] | None = None
 
     async def get(self) -> Answer:
         async with self._lock:
             if self._kept is None or time.monotonic() - self._kept[0] > self._seconds:
-                answer = await in_thread(self._ask)
+                answer = await self._run(self._ask)
                 self._kept = (time.monotonic(), answer)
             return self._kept[1]
 

@@ -32,6 +32,11 @@ async def in_door_thread(function: Callable[[*Arguments], Answer], *arguments: *
     return await _door_thread().run(function, *arguments)
 
 
+async def in_monitor_thread(function: Callable[[*Arguments], Answer], *arguments: *Arguments) -> Answer:
+    """Ask how it is going, in a thread that no caller of the product needs. See `Threads.run`."""
+    return await _monitor_thread().run(function, *arguments)
+
+
 async def in_lane_thread(function: Callable[[*Arguments], Answer], *arguments: *Arguments) -> Answer:
     """Run a lane's batch at once: there is one at a time, and it has a connection of its own. Held up, it is tried again."""
     until = time.monotonic() + PATIENCE_SECONDS
@@ -90,6 +95,11 @@ def _threads() -> Threads:
 @cache
 def _door_thread() -> Threads:
     return Threads(2)
+
+
+@cache
+def _monitor_thread() -> Threads:
+    return Threads(1)
 
 
 @cache

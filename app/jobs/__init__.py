@@ -15,7 +15,7 @@ from app.jobs.catalogue import (
     Queue,
 )
 from app.jobs.celery_app import forget_connections, make_celery, results, sender
-from app.jobs.probes import broker_answers, worker_answers
+from app.jobs.probes import Messages, broker_answers, messages, worker_answers, workers_answering
 from app.jobs.sending import enqueue, send, wait_until_sent
 
 __all__ = [
@@ -30,14 +30,17 @@ __all__ = [
     "RESET_DUE",
     "SETTLE_SUBSCRIPTIONS",
     "Job",
+    "Messages",
     "Queue",
     "broker_answers",
     "enqueue",
     "forget_connections",
     "make_celery",
+    "messages",
     "results",
     "send",
     "sender",
     "wait_until_sent",
     "worker_answers",
+    "workers_answering",
 ]

@@ -29,7 +29,7 @@ _TRANSPORT_OPTIONS = {
 
 def make_celery() -> Celery:
     """The application that those who send and those who work share."""
-    redis_url = _celery_url(settings().redis_url)
+    redis_url = _celery_url()
     celery = Celery("meterline", broker=redis_url, backend=redis_url)
     celery.conf.update(
         # Anything but JSON could be made to run code by whoever reaches the broker.
@@ -73,12 +73,20 @@ def forget_connections() -> None:
     results.cache_clear()
 
 
-def _celery_url(redis_url: str) -> str:
-    """The URL as Celery spells it: `unix:///path?db=0` is `redis+socket:///path?virtual_host=0`; TLS must say what to verify."""
-    parts = urlsplit(redis_url)
-    if parts.scheme == "unix":
-        return f"redis+socket://{parts.path}?{parts.query.replace('db=', 'virtual_host=')}"
+def redis_py_url() -> str:
+    """REDIS_URL as redis-py spells it: TLS must say what to verify."""
+    url = settings().redis_url
+    parts = urlsplit(url)
     if parts.scheme == "rediss" and "ssl_cert_reqs" not in parts.query:
         verify = "required" if settings().redis_verify_certificate else "none"
-        return f"{redis_url}{'&' if parts.query else '?'}ssl_cert_reqs={verify}"
-    return redis_url
+        return f"{url}{'&' if parts.query else '?'}ssl_cert_reqs={verify}"
+    return url
+
+
+def _celery_url() -> str:
+    """As Celery does: `unix:///path?db=0` is `redis+socket:///path?virtual_host=0`."""
+    url = redis_py_url()
+    parts = urlsplit(url)
+    if parts.scheme == "unix":
+        return f"redis+socket://{parts.path}?{parts.query.replace('db=', 'virtual_host=')}"
+    return url

@@ -27,6 +27,12 @@ FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid
 WHERE i.inhparent = 'usage_events'::regclass
 """
 
+_BOUNDS_OF_ALL = """
+SELECT pg_get_expr(c.relpartbound, c.oid)
+FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid
+WHERE i.inhparent = 'usage_events'::regclass
+"""
+
 
 @dataclass(frozen=True, slots=True)
 class Partition:
@@ -58,6 +64,22 @@ def partitions(session: Session) -> list[Partition]:
     rows = session.connection().exec_driver_sql(_PARTITIONS).all()
     found = [_partition(session, *row) for row in rows]
     return sorted(found, key=lambda one: (one.is_default, one.start or datetime.min.replace(tzinfo=UTC)))
+
+
+def covered_until(session: Session, now: datetime) -> datetime | None:
+    """Until when there is a partition for each moment from now on; None: there is none for now. Locks and counts nothing."""
+    rows = session.connection().exec_driver_sql(_BOUNDS_OF_ALL).scalars()
+    bounds = sorted(_start_and_end(found) for row in rows if (found := _BOUNDS.fullmatch(row or "")))
+    until = now
+    for start, end in bounds:
+        if start <= until < end:
+            until = end
+    return until if until > now else None
+
+
+def _start_and_end(bounds: re.Match[str]) -> tuple[datetime, datetime]:
+    first, last = _moment(bounds["start"]), _moment(bounds["end"])
+    return first or datetime.min.replace(tzinfo=UTC), last or datetime.max.replace(tzinfo=UTC)
 
 
 def _partition(session: Session, name: str, bounds: str, size_bytes: int, rows: int) -> Partition:

@@ -1,0 +1,118 @@
+"""Whether all is well: what an operator and a monitor ask. It answers whatever is away, and says so."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from app import clock, jobs
+from app.db import Pool, transaction
+from app.errors import OverloadedError
+from app.jobs import HEARTBEAT, Job, Messages
+from app.queries import backlog, ledger_partitions
+from app.queries.backlog import Counted, Kind
+from app.services import job_states
+from app.services.job_states import JobState
+
+PING_SECONDS = 2.0
+
+_JOB_OF: dict[Kind, Job] = {
+    Kind.COUNTERS: jobs.RESET_DUE,
+    Kind.PERIODS: jobs.RESET_DUE,
+    Kind.SUBSCRIPTIONS: jobs.SETTLE_SUBSCRIPTIONS,
+    Kind.RESERVATIONS: jobs.EXPIRE_RESERVATIONS,
+    Kind.WEBHOOKS: jobs.DELIVER_WEBHOOKS,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Backlog:
+    """What waits for `job`; `oldest_at` is when the oldest became due, None if nothing is due."""
+
+    kind: Kind
+    job: str
+    oldest_at: datetime | None
+    is_late: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Records:
+    """What the database says. Of webhooks that were given up and of rows set aside, 10,000 of each tenant are counted."""
+
+    jobs: list[JobState]
+    backlogs: list[Backlog]
+    rows_set_aside: Counted
+    dead_webhooks: Counted
+    ledger_covered_until: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """At `at`. `records` is None without the database, `messages` without the broker; `workers` None when they were not asked.
+
+    `problems` say what an operator should look at, in words; none: all is well.
+    """
+
+    at: datetime
+    records: Records | None
+    messages: Messages | None
+    workers: list[str] | None
+    problems: list[str]
+
+
+def status(*, ping_workers: bool) -> Status:
+    """Look at everything now. Without the ping, whether workers live is told by their last heartbeat alone.
+
+    Takes two seconds for the ping, and a few more for each part that is away. Never raises.
+    """
+    now = clock.now()
+    records = _records(now)
+    messages = jobs.messages()
+    workers = (jobs.workers_answering(PING_SECONDS) if messages else []) if ping_workers else None
+    return Status(now, records, messages, workers, _problems(records, messages, workers))
+
+
+def _records(now: datetime) -> Records | None:
+    try:
+        with transaction(Pool.STATUS) as session:
+            return Records(
+                jobs=job_states.states(session, now),
+                backlogs=[_backlog(kind, backlog.oldest_due(session, kind, now), now) for kind in Kind],
+                rows_set_aside=backlog.rows_set_aside(session),
+                dead_webhooks=backlog.dead_webhooks(session),
+                ledger_covered_until=ledger_partitions.covered_until(session, now),
+            )
+    except OverloadedError:
+        return None
+
+
+def _backlog(kind: Kind, oldest_at: datetime | None, now: datetime) -> Backlog:
+    job = _JOB_OF[kind]
+    longest = job_states.allowed(job)
+    is_late = oldest_at is not None and longest is not None and now - oldest_at > longest
+    return Backlog(kind, job.name, oldest_at, is_late)
+
+
+def _problems(records: Records | None, messages: Messages | None, workers: list[str] | None) -> list[str]:
+    found = []
+    if messages is None:
+        found.append("the broker does not answer")
+    elif workers == []:
+        found.append("no worker answers")
+    if records is None:
+        return [*found, "the database does not answer"]
+    found += [f"{state.name} {state.problem}" for state in records.jobs if state.problem]
+    found += [
+        f"{one.kind} wait for {one.job} since {clock.to_wire(one.oldest_at)}"
+        for one in records.backlogs
+        if one.is_late and one.oldest_at
+    ]
+    if records.rows_set_aside.count:
+        found.append(f"{records.rows_set_aside.count} rows could not be done and are set aside")
+    if records.ledger_covered_until is None:
+        found.append("the ledger has no partition for this month")
+    return found
+
+
+def heartbeat_is_fresh(records: Records) -> bool | None:
+    """Whether a worker did the last heartbeat in time; None: there is none on schedule."""
+    state = next(state for state in records.jobs if state.name == HEARTBEAT.name)
+    return None if state.period_seconds is None else state.problem is None

@@ -1,0 +1,239 @@
+"""Whether all is well: each thing that can be late is told, and so is what is away."""
+
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from freezegun import freeze_time
+from freezegun.api import FrozenDateTimeFactory
+from sqlalchemy import event, text
+
+from app import clock, jobs
+from app.contract.reservations import ReserveUsage
+from app.db import Pool, engine, transaction
+from app.jobs import Job
+from app.queries.backlog import Counted, Kind, oldest_due
+from app.services.job_runs import run_noted
+from app.services.job_states import list_states
+from app.services.ledger_partitions import make_ahead
+from app.services.reservations import reserve_usage
+from app.services.status import Records, Status, heartbeat_is_fresh, status
+from tests.environment import DEAD_BROKER, DEAD_DATABASE, environment
+from tests.services.shop import MONTH, Shop, counted
+from tests.tenants import new_tenant
+
+BEGUN = datetime(2026, 1, 10, 12, tzinfo=UTC)
+
+
+@pytest.fixture
+def own_database(product: str, database_url: str) -> Iterator[None]:
+    with environment(DATABASE_URL=database_url):
+        yield
+
+
+@pytest.fixture
+def time(own_database: None) -> Iterator[FrozenDateTimeFactory]:
+    with freeze_time(BEGUN) as frozen:
+        make_ahead(BEGUN, 3)
+        yield frozen
+
+
+def do_all_jobs(*but_not: Job) -> None:
+    for job in jobs.JOBS:
+        if job not in but_not:
+            run_noted(job, lambda: 3)
+
+
+def look() -> Status:
+    return status(ping_workers=False)
+
+
+def records() -> Records:
+    found = look().records
+    assert found is not None
+    return found
+
+
+def oldest() -> dict[Kind, datetime]:
+    return {one.kind: one.oldest_at for one in records().backlogs if one.oldest_at}
+
+
+def execute(statement: str, **values: object) -> None:
+    with engine().begin() as connection:
+        connection.execute(text(statement), values)
+
+
+def stocked() -> Shop:
+    shop = Shop(new_tenant().actor)
+    shop.feature()
+    shop.package("pro", counted(1000, MONTH))
+    shop.user()
+    shop.subscribe("pro")
+    return shop
+
+
+def test_all_is_well_when_each_job_was_done_and_nothing_waits(time: FrozenDateTimeFactory) -> None:
+    do_all_jobs()
+    seen = look()
+    assert seen.problems == []
+    assert seen.records is not None
+    assert [state.problem for state in seen.records.jobs] == [None] * len(jobs.JOBS)
+    assert {one.oldest_at for one in seen.records.backlogs} == {None}
+    assert seen.records.ledger_covered_until == datetime(2026, 5, 1, tzinfo=UTC)
+    assert heartbeat_is_fresh(seen.records) is True
+
+
+def test_a_job_that_never_ran_and_one_that_ran_too_long_ago_are_told(time: FrozenDateTimeFactory) -> None:
+    do_all_jobs(jobs.PRUNE)
+    assert look().problems == ["maintenance.prune has never been done"]
+    run_noted(jobs.PRUNE, lambda: 0)
+    time.tick(timedelta(seconds=30 * 1.5 + 60))
+    assert "maintenance.heartbeat is late" not in look().problems
+    time.tick(timedelta(seconds=1))
+    assert "maintenance.heartbeat is late" in look().problems
+    assert heartbeat_is_fresh(records()) is False
+
+
+def test_a_job_that_is_switched_off_is_never_late(time: FrozenDateTimeFactory) -> None:
+    do_all_jobs(jobs.PRUNE)
+    with environment(SCHEDULE_MAINTENANCE_PRUNE="0"):
+        assert look().problems == []
+    with environment(SCHEDULE_MAINTENANCE_PRUNE="0", SCHEDULE_MAINTENANCE_HEARTBEAT="0"):
+        assert heartbeat_is_fresh(records()) is None
+
+
+def test_a_job_that_failed_is_told_until_it_is_done(time: FrozenDateTimeFactory) -> None:
+    do_all_jobs()
+    time.tick(timedelta(seconds=1))
+
+    def fail() -> int:
+        raise ValueError("no such month")
+
+    with pytest.raises(ValueError, match="no such month"):
+        run_noted(jobs.CHECK_BOOKS_OF, fail)
+    assert look().problems == ["maintenance.check_books_of failed: ValueError: no such month"]
+    time.tick(timedelta(seconds=1))
+    run_noted(jobs.CHECK_BOOKS_OF, lambda: 0)
+    assert look().problems == []
+
+
+def test_states_say_when_a_job_ran_and_how_much_it_did(time: FrozenDateTimeFactory) -> None:
+    run_noted(jobs.RESET_DUE, lambda: 12)
+    state = next(state for state in list_states() if state.name == jobs.RESET_DUE.name)
+    assert (state.started_at, state.succeeded_at, state.failed_at, state.handled) == (BEGUN, BEGUN, None, 12)
+    assert (state.queue, state.setting, state.period_seconds) == ("default", "SCHEDULE_USAGE_RESET_DUE", 60.0)
+
+
+def test_the_oldest_of_each_kind_is_found_over_all_tenants(time: FrozenDateTimeFactory) -> None:
+    newer, older = stocked(), stocked()
+    subscription = older.subscriptions()[0]
+    older.record()
+    command = ReserveUsage(user_id="ada", feature_id="calls", delta=3, ttl_seconds=600)
+    assert reserve_usage(older.actor, command).reservation is not None
+    older.cancel(subscription.id, at_period_end=True)
+    time.tick(timedelta(hours=1))
+    newer.record()
+    assert oldest() == {Kind.RESERVATIONS: BEGUN + timedelta(seconds=600)}
+    time.move_to("2026-02-10T11:59:59.999Z")
+    assert set(oldest()) == {Kind.RESERVATIONS}
+    time.move_to("2026-03-20T00:00:00Z")
+    end = datetime(2026, 2, 10, 12, tzinfo=UTC)
+    assert oldest() == {
+        Kind.RESERVATIONS: BEGUN + timedelta(seconds=600),
+        Kind.COUNTERS: end,
+        Kind.SUBSCRIPTIONS: end,
+    }
+    do_all_jobs()
+    assert look().problems == [
+        "counters wait for usage.reset_due since 2026-02-10T12:00:00.000Z",
+        "subscriptions wait for subscriptions.settle_due since 2026-02-10T12:00:00.000Z",
+        "reservations wait for reservations.expire_due since 2026-01-10T12:10:00.000Z",
+    ]
+    with environment(SCHEDULE_USAGE_RESET_DUE="0", SCHEDULE_RESERVATIONS_EXPIRE_DUE="0"):
+        assert len(look().problems) == 1
+
+
+def test_periods_that_are_not_closed_and_webhooks_are_found(time: FrozenDateTimeFactory) -> None:
+    tenant_id = new_tenant().actor.tenant_id
+    execute(
+        "INSERT INTO usage_periods (tenant_id, user_key, feature_key, period_start, period_end, "
+        "used, overage_enabled, closed_at) "
+        "SELECT :t, n, 1, :at - interval '40 days', :at - n * interval '1 day', 0, false, "
+        "CASE WHEN n = 2 THEN NULL ELSE :at END FROM generate_series(1, 3) n",
+        t=tenant_id,
+        at=BEGUN,
+    )
+    execute(
+        "WITH e AS (INSERT INTO webhook_endpoints (tenant_id, url, event_types, status, salt, created_at, updated_at) "
+        "VALUES (:t, 'https://a.test', '{}', 'ENABLED', '', :at, :at) RETURNING id), "
+        "m AS (INSERT INTO webhook_messages (tenant_id, type, data, created_at) "
+        "VALUES (:t, 'usage.reset', '{}', :at) RETURNING id) "
+        "INSERT INTO webhook_deliveries (tenant_id, endpoint_id, message_id, status, attempts, next_attempt_at, settled_at) "
+        "SELECT :t, e.id, m.id, s, 1, a, CASE WHEN s = 'DEAD' THEN a END FROM e, m, "
+        "(VALUES ('PENDING', :at - interval '1 hour'), ('PENDING', :at + interval '1 hour'), ('DEAD', :at - interval '1 day'), "
+        "('DEAD', :at), ('DELIVERED', :at - interval '2 days')) v(s, a)",
+        t=tenant_id,
+        at=BEGUN,
+    )
+    assert oldest() == {
+        Kind.PERIODS: BEGUN - timedelta(days=2),
+        Kind.WEBHOOKS: BEGUN - timedelta(hours=1),
+    }
+    assert records().dead_webhooks == Counted(2, BEGUN - timedelta(days=1))
+
+
+def test_rows_set_aside_are_a_problem(time: FrozenDateTimeFactory) -> None:
+    do_all_jobs()
+    execute(
+        "INSERT INTO job_faults (tenant_id, job, row_id, error, attempts, first_at, last_at, retry_at) "
+        "SELECT :t, 'usage.reset_due', n::text, 'x', 1, :at + n * interval '1 s', :at, :at FROM generate_series(1, 2) n",
+        t=new_tenant().actor.tenant_id,
+        at=BEGUN,
+    )
+    assert records().rows_set_aside == Counted(2, BEGUN + timedelta(seconds=1))
+    assert look().problems == ["2 rows could not be done and are set aside"]
+
+
+def test_a_ledger_without_this_month_is_a_problem(time: FrozenDateTimeFactory) -> None:
+    time.move_to("2026-05-01T00:00:00Z")
+    do_all_jobs()
+    assert look().problems == ["the ledger has no partition for this month"]
+
+
+def test_what_is_away_is_told_in_time_and_the_rest_is_answered(own_database: None) -> None:
+    began = clock.now()
+    with environment(REDIS_URL=DEAD_BROKER):
+        seen = status(ping_workers=True)
+        assert (seen.messages, seen.workers, seen.problems[0]) == (None, [], "the broker does not answer")
+        assert seen.records is not None
+    with environment(DATABASE_URL=DEAD_DATABASE):
+        seen = status(ping_workers=True)
+        assert (seen.records, seen.messages is not None) == (None, True)
+        assert seen.problems == ["no worker answers", "the database does not answer"]
+    assert clock.now() - began < timedelta(seconds=10)
+
+
+@pytest.mark.parametrize("kind", Kind)
+def test_each_look_goes_by_the_index(kind: Kind, own_database: None) -> None:
+    """Of a table with rows, which statistics would let the planner read whole if it had to."""
+    new_tenant()
+    plans: list[str] = []
+    with engine().begin() as connection:
+        connection.exec_driver_sql("SET LOCAL enable_seqscan = off")
+        question = _statement_of(kind)
+        plans = [line for (line,) in connection.exec_driver_sql(f"EXPLAIN {question}", (BEGUN,))]
+    assert any("Index" in line and "ix_" in line for line in plans), plans
+    assert not any("Sort" in line for line in plans), plans
+
+
+def _statement_of(kind: Kind) -> str:
+    """What `oldest_due` sends."""
+    sent: list[str] = []
+
+    def note(_connection: object, _cursor: object, statement: str, *_: object) -> None:
+        sent.append(statement)
+
+    event.listen(engine(Pool.STATUS), "before_cursor_execute", note)
+    with transaction(Pool.STATUS) as session:
+        oldest_due(session, kind, BEGUN)
+    return sent[-1]
