@@ -1,9 +1,11 @@
-"""The broker's URL, as an operator says it and as Celery wants it."""
+"""The catalogue, and the broker: its URL as an operator says it and as Celery wants it, and what it holds."""
+
+import time
 
 import pytest
 
-from app.jobs import make_celery
-from tests.environment import environment
+from app.jobs import CHECK_BOOKS_OF, JOBS, PRUNE, RESET_DUE, Queue, make_celery, messages, workers_answering
+from tests.environment import DEAD_BROKER, environment
 
 
 @pytest.mark.parametrize(
@@ -27,3 +29,32 @@ def test_broker_and_results_are_at_the_redis_url(product: str, url: str, broker:
 def test_a_certificate_that_signs_itself_is_accepted_when_the_operator_says_so(product: str) -> None:
     with environment(REDIS_URL="rediss://cache.test", REDIS_VERIFY_CERTIFICATE="false"):
         assert make_celery().conf.broker_url == "rediss://cache.test?ssl_cert_reqs=none"
+
+
+def test_each_job_has_a_name_a_line_for_operators_and_a_setting_of_its_own() -> None:
+    names = [job.name for job in JOBS]
+    assert len(set(names)) == len(names)
+    assert all(len(job.about) > 10 for job in JOBS)
+    settings_of = [job.schedule for job in JOBS if job.schedule]
+    assert len(set(settings_of)) == len(settings_of)
+    with environment(METERLINE_ENV="development"):
+        assert {job.schedule for job in JOBS if job.period_seconds} == set(settings_of)
+
+
+def test_a_job_goes_by_its_setting_and_0_switches_it_off() -> None:
+    with environment(METERLINE_ENV="development", SCHEDULE_USAGE_RESET_DUE="7.5", SCHEDULE_MAINTENANCE_PRUNE="0"):
+        assert (RESET_DUE.period_seconds, PRUNE.period_seconds, CHECK_BOOKS_OF.period_seconds) == (7.5, None, None)
+
+
+def test_a_job_waits_in_the_queue_of_its_kind_and_workers_take_from_all(product: str) -> None:
+    celery = make_celery()
+    assert celery.conf.task_routes == {job.name: {"queue": job.queue.value} for job in JOBS}
+    assert set(celery.amqp.queues) == {queue.value for queue in Queue}
+
+
+def test_without_a_broker_what_it_holds_is_unknown_and_no_worker_answers_within_seconds() -> None:
+    with environment(METERLINE_ENV="development", REDIS_URL=DEAD_BROKER):
+        began = time.monotonic()
+        assert messages() is None
+        assert workers_answering(0.1) == []
+        assert time.monotonic() - began < 5
