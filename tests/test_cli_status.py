@@ -57,7 +57,7 @@ def test_without_workers_the_status_ends_with_1_and_says_so(time: FrozenDateTime
     do_all_jobs()
     seen = run("status")
     assert seen.exit_code == 1
-    assert seen.stdout.splitlines()[-2:] == ["PROBLEM          no worker answers", "1 problems."]
+    assert seen.stdout.splitlines()[-2:] == ["PROBLEM          no worker answers", "Not all is well."]
     assert "workers          none answered within 2 s" in seen.stdout.splitlines()
 
 

@@ -70,7 +70,7 @@ def _print(seen: Status) -> None:
         _print_records(seen.records, seen.at)
     for problem in seen.problems:
         click.echo(f"PROBLEM          {problem}")
-    click.echo("All is well." if not seen.problems else f"{len(seen.problems)} problems.")
+    click.echo("Not all is well." if seen.problems else "All is well.")
 
 
 def _messages(seen: Status) -> str:

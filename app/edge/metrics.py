@@ -108,7 +108,7 @@ def _of_records(records: Records, now: datetime) -> Iterator[GaugeMetricFamily]:
         yield _gauge("meterline_ledger_covered_until_timestamp_seconds", "Where the newest month ends.", until)
     fresh = heartbeat_is_fresh(records)
     if fresh is not None:
-        yield _gauge("meterline_workers_alive", "1 if a worker did the last heartbeat in time.", fresh)
+        yield _gauge("meterline_workers", "1 if some worker did the last heartbeat in time, else 0.", fresh)
 
 
 def _gauge(name: str, about: str, value: float) -> GaugeMetricFamily:

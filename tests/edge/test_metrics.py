@@ -66,7 +66,7 @@ def test_all_that_operators_watch_is_there(time: FrozenDateTimeFactory) -> None:
         "meterline_rows_set_aside{}",
         "meterline_dead_webhooks{}",
         "meterline_ledger_covered_until_timestamp_seconds{}",
-        "meterline_workers_alive{}",
+        "meterline_workers{}",
     }
     assert found["meterline_oldest_unhandled_seconds{counters}"] == 30
     assert found["meterline_oldest_unhandled_seconds{webhooks}"] == 0
@@ -76,7 +76,7 @@ def test_all_that_operators_watch_is_there(time: FrozenDateTimeFactory) -> None:
     assert found["meterline_job_last_failure_timestamp_seconds{maintenance.check_books}"] == failed_at
     assert found["meterline_job_problem{maintenance.prune}"] == 1
     assert found["meterline_job_problem{maintenance.check_books_of}"] == 0
-    assert found["meterline_workers_alive{}"] == 0
+    assert found["meterline_workers{}"] == 0
     assert {name for name in found if name.startswith("meterline_queue_messages")} == {
         f"meterline_queue_messages{{{queue}}}" for queue in jobs.Queue
     }
