@@ -59,6 +59,7 @@ def test_without_workers_the_status_ends_with_1_and_says_so(time: FrozenDateTime
     assert seen.exit_code == 1
     assert seen.stdout.splitlines()[-2:] == ["PROBLEM          no worker answers", "Not all is well."]
     assert "workers          none answered within 2 s" in seen.stdout.splitlines()
+    assert "beat             never sent a job" in seen.stdout.splitlines()
 
 
 def test_what_is_late_is_told_to_people_and_to_programs(time: FrozenDateTimeFactory) -> None:

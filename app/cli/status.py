@@ -81,6 +81,8 @@ def _messages(seen: Status) -> str:
 
 
 def _print_records(records: Records, now: datetime) -> None:
+    sent_at = records.beat_sent_at
+    click.echo(f"beat             {f'sent a job last at {clock.to_wire(sent_at)}' if sent_at else 'never sent a job'}")
     for state in records.jobs:
         click.echo(f"{'job':<16} {state.name}: {_last_run(state, now)}")
     for one in records.backlogs:

@@ -106,6 +106,9 @@ def _of_records(records: Records, now: datetime) -> Iterator[GaugeMetricFamily]:
     if records.ledger_covered_until:
         until = records.ledger_covered_until.timestamp()
         yield _gauge("meterline_ledger_covered_until_timestamp_seconds", "Where the newest month ends.", until)
+    if records.beat_sent_at:
+        sent = records.beat_sent_at.timestamp()
+        yield _gauge("meterline_beat_last_sent_timestamp_seconds", "When beat sent its last job.", sent)
     fresh = heartbeat_is_fresh(records)
     if fresh is not None:
         yield _gauge("meterline_workers", "1 if some worker did the last heartbeat in time, else 0.", fresh)

@@ -43,6 +43,11 @@ class Records:
     dead_webhooks: Counted
     ledger_covered_until: datetime | None
 
+    @property
+    def beat_sent_at(self) -> datetime | None:
+        """When beat sent its last job, by the database's clock: whether it lives, even if no worker does."""
+        return max((state.sent_at for state in self.jobs if state.sent_at), default=None)
+
 
 @dataclass(frozen=True, slots=True)
 class Status:

@@ -1,5 +1,7 @@
 """What `meterline status` says of real workers and a real backlog."""
 
+from datetime import timedelta
+
 import pytest
 
 from app import jobs
@@ -24,4 +26,7 @@ def test_a_worker_that_is_busy_is_seen_and_so_are_messages_in_hand_and_waiting(s
     assert seen.messages.in_hand >= 1
     assert seen.messages.waiting[jobs.Queue.DEFAULT] >= 1
     assert len(seen.workers or []) == 1
+    assert seen.records is not None
+    assert seen.records.beat_sent_at is not None
+    assert seen.at - seen.records.beat_sent_at < timedelta(seconds=30)
     assert [problem for problem in seen.problems if "answer" in problem] == []
