@@ -2,6 +2,7 @@
 
 import asyncio
 import platform
+import re
 import threading
 from collections.abc import AsyncIterator
 from datetime import timedelta
@@ -20,6 +21,8 @@ from app.edge.metrics import exposition
 from app.edge.threads import in_monitor_thread, in_thread
 from app.rest.errors import rest_exception_handlers
 from app.services.job_runs import run_noted
+from app.services.job_turns import note_sent, take_due
+from tests.dev.starting import CHECKOUT
 from tests.environment import DEAD_BROKER, DEAD_DATABASE, environment
 from tests.services import test_status
 from tests.services.test_status import BEGUN, do_all_jobs, stocked
@@ -81,6 +84,17 @@ def test_all_that_operators_watch_is_there(time: FrozenDateTimeFactory) -> None:
         f"meterline_queue_messages{{{queue}}}" for queue in jobs.Queue
     }
     assert found[f"meterline_build_info{{{platform.python_version()},{version('meterline')}}}"] == 1
+
+
+def test_the_page_for_operators_lists_every_metric(time: FrozenDateTimeFactory) -> None:
+    with pytest.raises(ValueError, match="no"):
+        run_noted(jobs.CHECK_BOOKS, fail)
+    for job in take_due():
+        note_sent(job)
+    run_noted(jobs.PRUNE, lambda: 0)
+    told = {name.partition("{")[0] for name in samples()}
+    page = (CHECKOUT / "docs" / "operations.md").read_text()
+    assert set(re.findall(r"`(meterline_\w+)", page)) == told
 
 
 def fail() -> int:

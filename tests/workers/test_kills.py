@@ -8,6 +8,7 @@ import pytest
 
 from app import jobs
 from app.dev.valkey import EmbeddedValkey
+from tests.services.shop import Shop, counted
 from tests.tenants import Tenant
 from tests.workers.counted_rows import BATCH, COUNT_ROWS, write_rows
 from tests.workers.stage import Stage, children, kill
@@ -131,13 +132,20 @@ def test_a_broker_that_is_killed_and_started_again_loses_nothing(
 def test_what_is_written_while_the_broker_is_away_is_done_when_it_is_back(
     stage: Stage, shop: Tenant, broker: EmbeddedValkey
 ) -> None:
+    used = Shop(shop.actor)
+    used.feature()
+    used.package("pro", counted(1000))
+    used.user()
     stage.start("worker", "beat", SCHEDULE_MAINTENANCE_HEARTBEAT="1")
     stage.until(lambda: stage.ask("SELECT count(*) FROM job_runs WHERE succeeded_at IS NOT NULL") == 2)
     broker.stop()
     began = time.monotonic()
+    used.subscribe("pro")
     for n in range(ROWS):
         write_rows(shop.actor.tenant_id, n + 1, 1)
+        assert used.record().recorded is True
     assert time.monotonic() - began < 5
+    assert used.used() == ROWS
     assert nothing_done(stage)
     assert broker.start() == stage.redis_url
     stage.until(lambda: all_done_once(stage), seconds=40)
