@@ -36,7 +36,8 @@ WHERE EXISTS (
 )
 """
 
-# Once-keys are taken in the order of their index, or two transactions could wait in a circle.
+# Once-keys are taken in the order of their index, or two transactions could wait in a circle. An endpoint that is being deleted
+# is told nothing any more: to wait for it would hold up whoever announces, and to write for it would break its foreign key.
 _APPEND = """
 WITH said AS (
   INSERT INTO webhook_messages (tenant_id, type, user_key, once_key, data, created_at)
@@ -53,6 +54,7 @@ WITH said AS (
   JOIN webhook_endpoints e ON e.tenant_id = s.tenant_id AND e.status = 'ENABLED'
     AND (e.event_types = '{}' OR s.type = ANY(e.event_types))
   ORDER BY s.id, e.id
+  FOR KEY SHARE OF e SKIP LOCKED
   RETURNING 1
 )
 SELECT count(*) FROM sent

@@ -6,6 +6,7 @@ These statements run on the driver's connection, for they are on every request's
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import lru_cache
 
 from sqlmodel import Session
 
@@ -42,13 +43,17 @@ class Counter:
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """What is known of one (user, feature). None stands for an id that the tenant does not have, or for no counter yet."""
+    """What is known of one (user, feature). None stands for an id that the tenant does not have, or for no counter yet.
+
+    `thresholds` are the feature's percents.
+    """
 
     tenant_id: int
     user_key: int | None
     feature_key: int | None
     feature_type: FeatureType | None
     counter: Counter | None
+    thresholds: tuple[int, ...] = ()
 
     @property
     def pair(self) -> Pair | None:
@@ -59,14 +64,14 @@ class Standing:
 
 
 _ASKED = """
-  SELECT w.n, w.tenant_id, u.key AS user_key, f.key AS feature_key, f.type
+  SELECT w.n, w.tenant_id, u.key AS user_key, f.key AS feature_key, f.type, f.usage_thresholds::text AS thresholds
   FROM unnest(%s::int[], %s::text[], %s::text[]) WITH ORDINALITY AS w(tenant_id, user_id, feature_id, n)
   LEFT JOIN users u ON u.tenant_id = w.tenant_id AND u.id = w.user_id
   LEFT JOIN features f ON f.tenant_id = w.tenant_id AND f.id = w.feature_id
 """
 
 _STANDINGS = f"""
-SELECT a.n, a.tenant_id, a.user_key, a.feature_key, a.type, c.used, c.period_start, c.period_end, c.held_until
+SELECT a.n, a.tenant_id, a.user_key, a.feature_key, a.type, a.thresholds, c.used, c.period_start, c.period_end, c.held_until
 FROM ({_ASKED}) a
 LEFT JOIN consumptions c
   ON c.tenant_id = a.tenant_id AND c.user_key = a.user_key AND c.feature_key = a.feature_key
@@ -75,7 +80,7 @@ LEFT JOIN consumptions c
 # The inner ORDER BY is the order in which the LATERAL visits the rows, hence the order of the locks: by key, in every process,
 # so that two batches wait for each other and never in a circle.
 _LOCKED_STANDINGS = f"""
-SELECT a.n, a.tenant_id, a.user_key, a.feature_key, a.type, c.used, c.period_start, c.period_end, c.held_until
+SELECT a.n, a.tenant_id, a.user_key, a.feature_key, a.type, a.thresholds, c.used, c.period_start, c.period_end, c.held_until
 FROM ({_ASKED} ORDER BY w.tenant_id, u.key, f.key) a
 LEFT JOIN LATERAL (
   SELECT used, period_start, period_end, held_until FROM consumptions
@@ -86,7 +91,7 @@ LEFT JOIN LATERAL (
 _UNHELD_STANDINGS = _LOCKED_STANDINGS.replace("NO KEY UPDATE", "NO KEY UPDATE SKIP LOCKED")
 
 _LOCKED_COUNTER = """
-SELECT f.type, c.used, c.period_start, c.period_end, c.held_until
+SELECT f.type, f.usage_thresholds::text, c.used, c.period_start, c.period_end, c.held_until
 FROM consumptions c
 JOIN features f ON f.tenant_id = c.tenant_id AND f.key = c.feature_key
 WHERE c.tenant_id = %s AND c.user_key = %s AND c.feature_key = %s
@@ -152,8 +157,8 @@ def unheld_standings(session: Session, asked: Sequence[Asked]) -> list[Standing]
 def locked_standing(session: Session, pair: Pair) -> Standing:
     """As `locked_standings`, for one pair that is known to have a counter."""
     tenant_id, user_key, feature_key = pair
-    type_, *counter = session.connection().exec_driver_sql(_LOCKED_COUNTER, pair).one()
-    return Standing(tenant_id, user_key, feature_key, FeatureType(type_), _counter(*counter))
+    type_, thresholds, *counter = session.connection().exec_driver_sql(_LOCKED_COUNTER, pair).one()
+    return Standing(tenant_id, user_key, feature_key, FeatureType(type_), _counter(*counter), _percents(thresholds))
 
 
 def names_of(session: Session, pair: Pair) -> tuple[str, str]:
@@ -167,6 +172,14 @@ def names_of_all(session: Session, pairs: Collection[Pair]) -> dict[Pair, tuple[
     return {
         (tenant_id, user_key, feature_key): (user_id, feature_id)
         for tenant_id, user_key, feature_key, user_id, feature_id in found
+    }
+
+
+def names_of_pairs(session: Session, pairs: Collection[Pair]) -> dict[Pair, tuple[str, str]]:
+    """The present (user id, feature id) of each pair. One statement."""
+    found = session.connection().exec_driver_sql(_NAMES, pair_columns(pairs))
+    return {
+        (tenant_id, user_key, feature_key): (user, feature) for tenant_id, user_key, feature_key, user, feature in found
     }
 
 
@@ -203,10 +216,11 @@ def _read(session: Session, statement: str, asked: Sequence[Asked]) -> list[Stan
     )
     rows = session.connection().exec_driver_sql(statement, parameters).all()
     found: list[Standing | None] = [None] * len(asked)
-    for n, tenant_id, user_key, feature_key, feature_type, used, *rest in rows:
+    for n, tenant_id, user_key, feature_key, feature_type, thresholds, used, *rest in rows:
         counter = None if used is None else _counter(used, *rest)
         known_type = None if feature_type is None else FeatureType(feature_type)
-        found[n - 1] = Standing(tenant_id, user_key, feature_key, known_type, counter)
+        percents = () if thresholds is None else _percents(thresholds)
+        found[n - 1] = Standing(tenant_id, user_key, feature_key, known_type, counter, percents)
     return [standing for standing in found if standing is not None]
 
 
@@ -215,6 +229,12 @@ def _counter(
 ) -> Counter:
     period = Period(period_start, period_end) if period_start and period_end else None
     return Counter(period, used, held_until)
+
+
+@lru_cache(maxsize=1_000)
+def _percents(array: str) -> tuple[int, ...]:
+    """A smallint[] as Postgres writes it: the driver's own reading of an array costs more than all the rest of the row."""
+    return tuple(int(percent) for percent in array[1:-1].split(",") if percent)
 
 
 def pair_columns(pairs: Collection[Pair]) -> tuple[str, str, str]:

@@ -49,6 +49,7 @@ API_CALLS = Feature(
     type=FeatureType.CONSUMABLE,
     unit_label="API call",
     unit_label_plural="API calls",
+    usage_thresholds=[80, 100],
     metadata={},
 )
 ADA = User(
@@ -188,6 +189,7 @@ EXAMPLES: Final[dict[str, Examples]] = {
             "type": "CONSUMABLE",
             "unitLabel": "API call",
             "unitLabelPlural": "API calls",
+            "usageThresholds": [80, 100],
         },
     ),
     "feature": _of(API_CALLS),

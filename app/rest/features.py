@@ -36,7 +36,7 @@ class Features(Controller):
     async def update(
         self, actor: NamedDependency[Actor], feature_id: FeatureId, data: JSONBody[UpdateFeature]
     ) -> Feature:
-        """Changes its labels or metadata. Absent fields stay as they are, null ones are cleared."""
+        """Changes its labels, thresholds or metadata. Absent fields stay as they are, null ones are cleared."""
         return await in_thread(features.update_feature, actor, feature_id, data)
 
     @delete(

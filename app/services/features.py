@@ -1,5 +1,6 @@
 """Features: create, change, delete, read."""
 
+from msgspec import UNSET
 from sqlmodel import Session
 
 from app import clock, models
@@ -8,6 +9,7 @@ from app.contract.features import CreateFeature, Feature, UpdateFeature
 from app.contract.shapes import Page, PageRequest
 from app.db import transaction
 from app.domain.entitlements import FeatureType
+from app.domain.thresholds import DEFAULT_THRESHOLDS
 from app.domain.values import check_id
 from app.errors import FeatureNotFoundError, InUseError, InvalidInputError
 from app.queries import features as queries
@@ -17,8 +19,8 @@ from app.services.paging import key_after
 
 
 def create_feature(actor: Actor, command: CreateFeature) -> Feature:
-    """Raises AlreadyExistsError if the id is taken, InvalidInputError for unit labels on a BINARY feature."""
-    _check_labels(command.type, command.unit_label, command.unit_label_plural)
+    """Raises AlreadyExistsError if the id is taken, InvalidInputError for unit labels or thresholds on a BINARY feature."""
+    _check_counted(command.type, command)
     now = clock.now()
     row = models.Feature(
         tenant_id=actor.tenant_id,
@@ -27,6 +29,7 @@ def create_feature(actor: Actor, command: CreateFeature) -> Feature:
         type=command.type,
         unit_label=command.unit_label,
         unit_label_plural=command.unit_label_plural,
+        usage_thresholds=_stored_thresholds(command.usage_thresholds),
         metadata_=stored_metadata(command.metadata),
         created_at=now,
         updated_at=now,
@@ -37,14 +40,21 @@ def create_feature(actor: Actor, command: CreateFeature) -> Feature:
 
 
 def update_feature(actor: Actor, feature_id: str, command: UpdateFeature) -> Feature:
-    """Absent fields stay. Raises FeatureNotFoundError, InvalidInputError for what is no id or unit labels on a BINARY feature."""
+    """Absent fields stay.
+
+    Raises:
+        FeatureNotFoundError: there is none with this id.
+        InvalidInputError: `feature_id` is no id, or unit labels or thresholds are given for a BINARY feature.
+    """
     check_id("id", feature_id)
     with transaction() as session:
         row = queries.locked_feature(session, actor.tenant_id, feature_id)
         if row is None:
             raise FeatureNotFoundError
-        _check_labels(row.type, command.unit_label, command.unit_label_plural)
+        _check_counted(row.type, command)
         apply_changes(row, command, "name", "unit_label", "unit_label_plural")
+        if command.usage_thresholds is not UNSET:
+            row.usage_thresholds = _stored_thresholds(command.usage_thresholds)
     return _view(row)
 
 
@@ -95,6 +105,7 @@ def _view(row: models.Feature) -> Feature:
         type=row.type,
         unit_label=row.unit_label,
         unit_label_plural=row.unit_label_plural,
+        usage_thresholds=row.usage_thresholds if row.type is FeatureType.CONSUMABLE else [],
         metadata=row.metadata_,
     )
 
@@ -104,8 +115,15 @@ def _key_of(session: Session, actor: Actor, feature_id: str) -> int | None:
     return row.key if row else None
 
 
-def _check_labels(feature_type: FeatureType, *labels: object) -> None:
-    if feature_type is FeatureType.BINARY:
-        for field, label in zip(("unitLabel", "unitLabelPlural"), labels, strict=True):
-            if isinstance(label, str):
-                raise InvalidInputError(field, "a BINARY feature is not counted, so it has no units")
+def _stored_thresholds(given: list[int] | None) -> list[int]:
+    return list(DEFAULT_THRESHOLDS) if given is None else given
+
+
+def _check_counted(feature_type: FeatureType, command: CreateFeature | UpdateFeature) -> None:
+    if feature_type is not FeatureType.BINARY:
+        return
+    for field, label in (("unitLabel", command.unit_label), ("unitLabelPlural", command.unit_label_plural)):
+        if isinstance(label, str):
+            raise InvalidInputError(field, "a BINARY feature is not counted, so it has no units")
+    if isinstance(command.usage_thresholds, list) and command.usage_thresholds:
+        raise InvalidInputError("usageThresholds", "a BINARY feature is not counted, so it has no thresholds")

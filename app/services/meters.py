@@ -22,6 +22,7 @@ from app.queries import ledger, reservations, standings, usage_periods
 from app.queries.ledger import Entry
 from app.queries.standings import Counter, Pair, Standing
 from app.queries.subscriptions import Moment, candidates
+from app.services.thresholds import announce_passings
 
 Answer = TypeVar("Answer")
 
@@ -49,6 +50,7 @@ class Meter:
     feature_type: FeatureType
     counter: Counter
     totals: dict[Period, int]
+    thresholds: tuple[int, ...] = ()
     held: dict[Period, int] = field(default_factory=dict)
     _opening: dict[Period, int] | None = None
     _stands_for: Period | None = None
@@ -168,7 +170,7 @@ def meter_of(standing: Standing) -> Meter:
     if pair is None or standing.feature_type is None or counter is None:
         raise ValueError("only a known pair with a counter has a meter")
     totals = {counter.period: counter.used} if counter.period else {}
-    return Meter(pair, standing.feature_type, counter, totals)
+    return Meter(pair, standing.feature_type, counter, totals, standing.thresholds)
 
 
 def fill(session: Session, windows: Sequence[tuple[Meter, Period]], now: datetime) -> None:
@@ -185,21 +187,22 @@ def fill(session: Session, windows: Sequence[tuple[Meter, Period]], now: datetim
 
 
 def write(session: Session, meters: Iterable[Meter], entries: Sequence[Entry]) -> None:
-    """Append the entries, note their keys, bring counters and history along. Usually one statement, three at most.
+    """Append the entries, note their keys, bring counters and history along, and announce what was passed. Usually one statement.
 
     Raises:
         KeyTakenError: everything must be rolled back.
     """
     if not entries:
         return  # then nothing was counted either
-    written = list(meters)
-    changed = {meter.pair: counter for meter in written if (counter := meter.changed_counter())}
+    by_pair = {meter.pair: meter for meter in meters}
+    changed = {pair: counter for pair, meter in by_pair.items() if (counter := meter.changed_counter())}
     if not ledger.write(session, entries, changed):
         raise KeyTakenError
-    _bring_history_along(session, written, entries)
+    _bring_history_along(session, by_pair.values(), entries)
+    announce_passings(session, entries, by_pair)
 
 
-def _bring_history_along(session: Session, meters: Sequence[Meter], entries: Sequence[Entry]) -> None:
+def _bring_history_along(session: Session, meters: Iterable[Meter], entries: Sequence[Entry]) -> None:
     """No statement for entries of now while their period lasts; one for counters that move on, one for late entries."""
     left = {(meter.pair, period[0]): period[1] for meter in meters if (period := meter.left_period())}
     if left:

@@ -26,10 +26,14 @@ def announce(session: Session, announcements: Sequence[Announcement]) -> None:
 
     Two statements at most; the first alone when nobody wants to know.
     """
-    asked = outbox.wanted(session, {(each.tenant_id, each.type) for each in announcements}) if announcements else set()
-    told = [each for each in announcements if (each.tenant_id, each.type) in asked]
-    if not told:
+    asked = wanted(session, ((each.tenant_id, each.type) for each in announcements)) if announcements else set()
+    announce_wanted(session, [each for each in announcements if (each.tenant_id, each.type) in asked])
+
+
+def announce_wanted(session: Session, announcements: Sequence[Announcement]) -> None:
+    """`announce` for who has asked already which of them are wanted. One statement, or none."""
+    if not announcements:
         return
-    texts = [msgspec.json.encode(each.data).decode() for each in told]
-    if outbox.append(session, told, texts, clock.now()):
+    texts = [msgspec.json.encode(each.data).decode() for each in announcements]
+    if outbox.append(session, announcements, texts, clock.now()):
         jobs.enqueue(session, jobs.DELIVER_WEBHOOKS)

@@ -43,7 +43,7 @@ async def shop(caller: Caller) -> Caller:
     ("document", "path"),
     [
         (
-            '{ answer: feature(id: "api-calls") { id name type unitLabel unitLabelPlural metadata } }',
+            '{ answer: feature(id: "api-calls") { id name type unitLabel unitLabelPlural usageThresholds metadata } }',
             "/features/api-calls",
         ),
         (f'{{ answer: package(id: "more") {_PACKAGE} }}', "/packages/more"),

@@ -8,6 +8,7 @@ CREATED = {
     "type": "CONSUMABLE",
     "unitLabel": "call",
     "unitLabelPlural": "calls",
+    "usageThresholds": [50, 100],
     "metadata": {"team": "blue"},
 }
 

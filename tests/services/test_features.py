@@ -20,6 +20,7 @@ def test_a_new_feature_comes_back_as_it_was_given(shop: Shop) -> None:
         name="API Calls",
         unit_label="API Call",
         unit_label_plural="API Calls",
+        usage_thresholds=[50, 100],
         metadata={"team": ["blue", None, 1.5]},
     )
     made = features.create_feature(shop.actor, command)
@@ -30,6 +31,7 @@ def test_a_new_feature_comes_back_as_it_was_given(shop: Shop) -> None:
         type=FeatureType.CONSUMABLE,
         unit_label="API Call",
         unit_label_plural="API Calls",
+        usage_thresholds=[50, 100],
         metadata={"team": ["blue", None, 1.5]},
     )
     assert features.get_feature(shop.actor, "api-calls") == made
@@ -37,7 +39,13 @@ def test_a_new_feature_comes_back_as_it_was_given(shop: Shop) -> None:
 
 def test_a_feature_without_a_name_is_called_by_its_id_and_has_empty_metadata(shop: Shop) -> None:
     assert shop.feature("sso", FeatureType.BINARY) == Feature(
-        id="sso", name="sso", type=FeatureType.BINARY, unit_label=None, unit_label_plural=None, metadata={}
+        id="sso",
+        name="sso",
+        type=FeatureType.BINARY,
+        unit_label=None,
+        unit_label_plural=None,
+        usage_thresholds=[],
+        metadata={},
     )
 
 
