@@ -12,7 +12,9 @@ words here: each door owns the table that maps codes to its own shapes (`app/gra
     │   │   ├── UserNotFoundError
     │   │   ├── SubscriptionNotFoundError
     │   │   ├── UsageEventNotFoundError
-    │   │   └── ReservationNotFoundError
+    │   │   ├── ReservationNotFoundError
+    │   │   ├── WebhookEndpointNotFoundError
+    │   │   └── WebhookDeliveryNotFoundError
     │   └── ConflictError               the call is well formed, the state forbids it
     │       ├── AlreadyExistsError      an id that is taken
     │       ├── InUseError              something else still needs what should be deleted
@@ -20,7 +22,8 @@ words here: each door owns the table that maps codes to its own shapes (`app/gra
     │       ├── SubscriptionError       the rules for base packages, add-ons and cancelled subscriptions
     │       ├── IdempotencyConflictError  the key was used before, for other content
     │       ├── RevertError             a usage event that nothing can be taken back of
-    │       └── ReservationError        a reservation that is settled already, or has expired
+    │       ├── ReservationError        a reservation that is settled already, or has expired
+    │       └── WebhookError            one endpoint too many, or nothing that could be sent to it now
     ├── AuthenticationError             UNAUTHENTICATED: no, a bad or a wrong kind of credential
     └── OverloadedError                 OVERLOADED: busy or away; the same call may work in a moment
 
@@ -95,6 +98,14 @@ class ReservationNotFoundError(NotFoundError):
     kind = "Reservation"
 
 
+class WebhookEndpointNotFoundError(NotFoundError):
+    kind = "Webhook Endpoint"
+
+
+class WebhookDeliveryNotFoundError(NotFoundError):
+    kind = "Webhook Delivery"
+
+
 class ConflictError(CallerError):
     pass
 
@@ -124,6 +135,10 @@ class RevertError(ConflictError):
 
 
 class ReservationError(ConflictError):
+    pass
+
+
+class WebhookError(ConflictError):
     pass
 
 

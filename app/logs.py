@@ -64,6 +64,8 @@ def configure() -> None:
     root.setLevel(level)
     # It says twice at each look at the database's revision which database it is.
     logging.getLogger("alembic.runtime.migration").setLevel(logging.WARNING)
+    # It tells what other people's servers answer, and where they are.
+    logging.getLogger("httpcore").setLevel(logging.WARNING)
 
 
 def _rendering() -> list[Processor]:

@@ -46,6 +46,12 @@ class UsageReset(View):
     period_end: Timestamp
 
 
+class WebhookTest(View):
+    """Somebody asked for a try: nothing has happened."""
+
+    endpoint_id: str
+
+
 WEBHOOK_DATA: Final[Mapping[WebhookEventType, type[View]]] = {
     WebhookEventType.USAGE_THRESHOLD: UsageThreshold,
     WebhookEventType.USAGE_LIMIT_REACHED: UsageLimitReached,
@@ -53,5 +59,6 @@ WEBHOOK_DATA: Final[Mapping[WebhookEventType, type[View]]] = {
     WebhookEventType.SUBSCRIPTION_CREATED: Subscription,
     WebhookEventType.SUBSCRIPTION_UPDATED: Subscription,
     WebhookEventType.SUBSCRIPTION_CANCELLED: Subscription,
+    WebhookEventType.WEBHOOK_TEST: WebhookTest,
 }
 """What each type says. The types of checkouts say nothing yet: nothing announces them."""

@@ -14,6 +14,8 @@ class WebhookEventType(StrEnum):
     SUBSCRIPTION_CANCELLED = "subscription.cancelled"
     CHECKOUT_COMPLETED = "checkout.completed"
     CHECKOUT_FAILED = "checkout.failed"
+    WEBHOOK_TEST = "webhook.test"
+    """Sent on request alone, whatever the endpoint wants."""
 
 
 class EndpointStatus(StrEnum):

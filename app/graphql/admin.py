@@ -9,9 +9,10 @@ from app.graphql import (
     usage,
     usage_history,
     users,
+    webhooks,
 )
 
-_TOPICS = (features, packages, users, subscriptions, usage, usage_history, explanations, reservations)
+_TOPICS = (features, packages, users, subscriptions, usage, usage_history, explanations, reservations, webhooks)
 
 
 def register(schema_name: str) -> None:

@@ -15,7 +15,8 @@ class WebhookEndpoint(SQLModel, table=True):
     """Where a tenant's webhooks go. No `event_types` means all of them.
 
     Signed with a secret that is derived from `salt` and SECRET_KEY, so a copy of this table signs nothing. After a roll the
-    previous one signs as well until `previous_until`. `failing_since`: the first failure after the last success.
+    previous one signs as well until `previous_until`. `failing_since`: the first failure after the last success, and
+    `failures`: how many there were since then.
     """
 
     __tablename__ = "webhook_endpoints"
@@ -28,6 +29,7 @@ class WebhookEndpoint(SQLModel, table=True):
     status: EndpointStatus = Field(sa_column=choice(EndpointStatus, "status"))
     disabled_reason: str | None = Field(default=None, sa_column=text_column())
     failing_since: datetime | None = Field(default=None, sa_column=moment(nullable=True))
+    failures: int = 0
     salt: bytes = Field(sa_column=Column(LargeBinary, nullable=False))
     previous_salt: bytes | None = Field(default=None, sa_column=Column(LargeBinary, nullable=True))
     previous_until: datetime | None = Field(default=None, sa_column=moment(nullable=True))
@@ -73,8 +75,9 @@ class WebhookDelivery(SQLModel, table=True):
         Index(None, "tenant_id", "message_id"),
         Index("ix_webhook_deliveries_tenant_id_endpoint_id", "tenant_id", "endpoint_id", "id"),
         Index(
-            "ix_webhook_deliveries_tenant_id_next_attempt_at",
+            "ix_webhook_deliveries_tenant_id_endpoint_id_next_attempt_at",
             "tenant_id",
+            "endpoint_id",
             "next_attempt_at",
             postgresql_where=text("status = 'PENDING'"),
         ),

@@ -4,6 +4,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
+import msgspec
 from sqlmodel import Session
 
 from app.contract.shapes import View
@@ -60,6 +61,16 @@ WITH said AS (
 SELECT count(*) FROM sent
 """
 
+_APPEND_TO = """
+WITH said AS (
+  INSERT INTO webhook_messages (tenant_id, type, user_key, once_key, data, created_at)
+  VALUES (%(tenant_id)s, %(type)s, %(user_key)s, %(once_key)s, %(data)s::jsonb, %(now)s) RETURNING id
+)
+INSERT INTO webhook_deliveries (tenant_id, endpoint_id, message_id, user_key, status, attempts, next_attempt_at)
+SELECT %(tenant_id)s, %(endpoint_id)s, id, %(user_key)s, 'PENDING', 0, %(now)s FROM said
+RETURNING id
+"""
+
 
 def wanted(session: Session, asked: Collection[tuple[int, WebhookEventType]]) -> set[tuple[int, WebhookEventType]]:
     """Those (tenant, type) of which some endpoint wants to be told. One statement."""
@@ -87,3 +98,18 @@ def append(session: Session, announcements: Sequence[Announcement], texts: Seque
     )
     count: int = session.connection().exec_driver_sql(_APPEND, parameters).scalar_one()
     return count
+
+
+def append_to(session: Session, endpoint_id: int, announcement: Announcement, now: datetime) -> int:
+    """Write a message to one endpoint, whatever it wants, and return the delivery's id. One statement."""
+    parameters = {
+        "tenant_id": announcement.tenant_id,
+        "type": announcement.type.value,
+        "user_key": announcement.user_key,
+        "once_key": announcement.once_key,
+        "data": msgspec.json.encode(announcement.data).decode(),
+        "now": now,
+        "endpoint_id": endpoint_id,
+    }
+    delivery_id: int = session.connection().exec_driver_sql(_APPEND_TO, parameters).scalar_one()
+    return delivery_id

@@ -29,6 +29,10 @@ _TWINS: Final[Mapping[str, str]] = {
     "ReserveUsage": "Mutation.reserveUsage",
     "CommitReservation": "Mutation.commitReservation",
     "ShowUsage": "ShowUsageData",
+    "CreateWebhookEndpoint": "CreateWebhookEndpointInput",
+    "UpdateWebhookEndpoint": "UpdateWebhookEndpointInput",
+    "EndpointStatus": "WebhookEndpointStatus",
+    "DeliveryStatus": "WebhookDeliveryStatus",
 }
 _REST_ALONE: Final[Mapping[str, str]] = {
     "FeaturePage": "One page of features.",
@@ -37,6 +41,10 @@ _REST_ALONE: Final[Mapping[str, str]] = {
     "SubscriptionPage": "One page of subscriptions.",
     "UsageEventPage": "One page of usage events.",
     "UsageEventPage.data": "Newest first.",
+    "WebhookEndpointPage": "One page of webhook endpoints.",
+    "WebhookDeliveryPage": "One page of webhook deliveries.",
+    "WebhookDeliveryPage.data": "Newest first.",
+    "WebhookEventType": "What endpoints can be told of.",
     "Subscribed": "What one call made.",
     "Subscribed.data": "In the order of `packageIds`.",
     "Entitlement.packageId": "The id of the package that decides.",

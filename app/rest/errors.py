@@ -49,6 +49,12 @@ KINDS: Final[Mapping[type[MeterlineError], Kind]] = {
     errors.SubscriptionNotFoundError: Kind(404, "Subscription not found", "You have no subscription with this id."),
     errors.UsageEventNotFoundError: Kind(404, "Usage event not found", "You have no usage event with this id."),
     errors.ReservationNotFoundError: Kind(404, "Reservation not found", "You have no reservation with this id."),
+    errors.WebhookEndpointNotFoundError: Kind(
+        404, "Webhook endpoint not found", "You have no webhook endpoint with this id."
+    ),
+    errors.WebhookDeliveryNotFoundError: Kind(
+        404, "Webhook delivery not found", "You have no webhook delivery with this id."
+    ),
     errors.AlreadyExistsError: Kind(409, "Already exists", "The id is taken."),
     errors.InUseError: Kind(409, "In use", "Something else still needs what should be deleted or changed."),
     errors.PackageStatusError: Kind(409, "Wrong package status", "A package is not in the status that the call needs."),
@@ -61,6 +67,11 @@ KINDS: Final[Mapping[type[MeterlineError], Kind]] = {
     errors.RevertError: Kind(409, "Nothing to revert", "The event was refused, or is itself a taking back."),
     errors.ReservationError: Kind(
         409, "Reservation not open", "It was settled or released before, or its time was up."
+    ),
+    errors.WebhookError: Kind(
+        409,
+        "Webhook not possible",
+        "There are as many endpoints as there can be, the endpoint is disabled, or the webhook is on its way already.",
     ),
     errors.AuthenticationError: Kind(401, "Unauthenticated", "The secret key is missing, wrong, or of the wrong kind."),
     errors.OverloadedError: Kind(

@@ -7,6 +7,7 @@ example that no longer fits its type does not even start; a test holds the reque
 from dataclasses import dataclass
 from typing import Any, Final
 
+from msgspec import to_builtins
 from msgspec.structs import replace
 
 from app.contract.features import Feature
@@ -25,12 +26,15 @@ from app.contract.usage import (
 )
 from app.contract.usage_history import UsageEvent, UsagePoint, UsageSeries
 from app.contract.users import GeneratedUserToken, User
+from app.contract.webhook_events import UsageThreshold
+from app.contract.webhooks import RedeliveredWebhooks, WebhookDelivery, WebhookEndpoint
 from app.domain.entitlements import ALLOWED_CONSUMABLE, FeatureType
 from app.domain.metering import LIMIT_WOULD_BE_EXCEEDED, RecordUsageAction
 from app.domain.periods import ResetPeriod
 from app.domain.reservations import ReservationStatus
 from app.domain.subscribing import PackageStatus, SubscriptionStatus
 from app.domain.usage_history import SeriesInterval
+from app.domain.webhooks import DeliveryStatus, EndpointStatus, WebhookEventType
 from app.rest.example_explanation import EXPLANATION
 from app.rest.subscriptions import Subscribed
 
@@ -168,6 +172,49 @@ SERIES = UsageSeries(
     ],
 )
 HOLD_RELEASED = replace(HOLD, status=ReservationStatus.RELEASED)
+HOOK = WebhookEndpoint(
+    id="12",
+    url="https://example.com/webhooks/meterline",
+    description="Emails about usage",
+    event_types=[WebhookEventType.USAGE_THRESHOLD, WebhookEventType.USAGE_LIMIT_REACHED],
+    status=EndpointStatus.ENABLED,
+    disabled_reason=None,
+    failing_since=None,
+    secret=None,
+    previous_secret_until=None,
+    created_at="2026-03-01T09:30:00.000Z",
+    updated_at="2026-03-01T09:30:00.000Z",
+)
+HOOK_WITH_SECRET = replace(HOOK, secret="whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw")  # noqa: S106 — signs nothing
+HOOK_ROLLED = replace(HOOK_WITH_SECRET, previous_secret_until="2026-03-02T09:30:00.000Z")  # noqa: S106 — a date
+PASSED_80 = UsageThreshold(
+    user_id="ada",
+    feature_id="api-calls",
+    threshold=80,
+    used=800,
+    limit=1000,
+    period_start="2026-04-05T10:00:00.000Z",
+    period_end="2026-05-05T10:00:00.000Z",
+)
+SENT = WebhookDelivery(
+    id="5230",
+    endpoint_id="12",
+    message_id="msg_5117",
+    event_type=WebhookEventType.USAGE_THRESHOLD,
+    user_id="ada",
+    status=DeliveryStatus.DELIVERED,
+    attempts=1,
+    next_attempt_at=None,
+    last_attempt_at="2026-04-19T08:11:30.020Z",
+    last_status_code=204,
+    last_error=None,
+    created_at="2026-04-19T08:11:29.480Z",
+    settled_at="2026-04-19T08:11:30.101Z",
+    data=to_builtins(PASSED_80),
+)
+SENT_AGAIN = replace(
+    SENT, status=DeliveryStatus.PENDING, attempts=0, next_attempt_at="2026-04-19T09:00:00.000Z", settled_at=None
+)
 TOKEN = "eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9.eyJ1c2VySWQiOiJhZGEifQ.c2ln"  # noqa: S105 — signs nothing
 TERMS = {"id": "api-calls", "entitlement": {"limit": 1000, "resetPeriod": "MONTH", "overageEnabled": False}}
 
@@ -270,6 +317,32 @@ EXAMPLES: Final[dict[str, Examples]] = {
         RecordedUsage(recorded=True, reason=None, event_id=EVENT_ID, duplicate=False, consumption=USED), {"delta": 60}
     ),
     "releaseReservation": _of(HOLD_RELEASED),
+    "createWebhookEndpoint": _of(
+        HOOK_WITH_SECRET,
+        {
+            "url": "https://example.com/webhooks/meterline",
+            "eventTypes": ["usage.threshold", "usage.limit_reached"],
+            "description": "Emails about usage",
+        },
+    ),
+    "webhookEndpoint": _of(HOOK),
+    "webhookEndpoints": _page(HOOK),
+    "updateWebhookEndpoint": _of(HOOK, {"status": "ENABLED"}),
+    "deleteWebhookEndpoint": _of(HOOK),
+    "rollWebhookSecret": _of(HOOK_ROLLED),
+    "sendTestWebhook": _of(
+        replace(
+            SENT_AGAIN,
+            event_type=WebhookEventType.WEBHOOK_TEST,
+            user_id=None,
+            last_attempt_at=None,
+            last_status_code=None,
+            data={"endpointId": "12"},
+        )
+    ),
+    "webhookDeliveries": _page(SENT),
+    "redeliverWebhook": _of(SENT_AGAIN),
+    "redeliverDeadWebhooks": _of(RedeliveredWebhooks(count=3)),
     "canUseFeature": _of(
         Entitlement(
             access=True,

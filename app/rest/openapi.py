@@ -27,8 +27,8 @@ Entitlements, usage limits and subscriptions. Every operation has a twin of the 
 Send a **secret key** (`prv_test_…` or `prv_live_…`) as `Authorization`, with or without `Bearer `. A key sees one tenant; what
 belongs to another looks as if it did not exist.
 
-**Lists** come oldest first (usage events newest first), in pages of `limit`; while `hasMore` is true, ask again with
-`startingAfter` set to the id of the last item. **Ids** are yours: 1 to 255 characters without control characters,
+**Lists** come oldest first (usage events and webhook deliveries newest first), in pages of `limit`; while `hasMore` is true, ask
+again with `startingAfter` set to the id of the last item. **Ids** are yours: 1 to 255 characters without control characters,
 percent-encoded in a path (a slash is `%2F`). **Times** are UTC to the millisecond. In a `PATCH`, absent fields stay as they are
 and null ones are cleared.
 
@@ -44,6 +44,7 @@ _TAGS: Final = [
     Tag(name="Users", description="Who uses features and holds subscriptions."),
     Tag(name="Subscriptions", description="A user has a package."),
     Tag(name="Usage", description="May this user do this now? Then count it."),
+    Tag(name="Webhooks", description="Being told what happens."),
 ]
 
 

@@ -18,6 +18,7 @@ from app.rest.subscriptions import Subscriptions
 from app.rest.usage import Access, Usage
 from app.rest.usage_history import UsageHistory
 from app.rest.users import Users
+from app.rest.webhooks import WebhookDeliveries, WebhookEndpoints
 from app.settings import settings
 
 
@@ -35,6 +36,8 @@ def rest_router() -> Router:
             UsageHistory,
             Explanations,
             Reservations,
+            WebhookEndpoints,
+            WebhookDeliveries,
         ],
         # Who calls is asked first: a stranger learns nothing about paths, parameters or bodies.
         middleware=[AdminAuthentication, DecodedPathParameters()],

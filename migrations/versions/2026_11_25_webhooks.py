@@ -30,6 +30,7 @@ def upgrade() -> None:
         sa.Column("status", _choice("status", "ENABLED", "DISABLED"), nullable=False),
         sa.Column("disabled_reason", sa.Text(), nullable=True),
         sa.Column("failing_since", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("failures", sa.Integer(), nullable=False),
         sa.Column("salt", sa.LargeBinary(), nullable=False),
         sa.Column("previous_salt", sa.LargeBinary(), nullable=True),
         sa.Column("previous_until", sa.DateTime(timezone=True), nullable=True),
@@ -90,9 +91,9 @@ def upgrade() -> None:
         "ix_webhook_deliveries_tenant_id_endpoint_id", "webhook_deliveries", ["tenant_id", "endpoint_id", "id"]
     )
     op.create_index(
-        "ix_webhook_deliveries_tenant_id_next_attempt_at",
+        "ix_webhook_deliveries_tenant_id_endpoint_id_next_attempt_at",
         "webhook_deliveries",
-        ["tenant_id", "next_attempt_at"],
+        ["tenant_id", "endpoint_id", "next_attempt_at"],
         postgresql_where=sa.text("status = 'PENDING'"),
     )
     op.create_index(
@@ -125,6 +126,7 @@ _EVENT_TYPES = (
     "subscription.cancelled",
     "checkout.completed",
     "checkout.failed",
+    "webhook.test",
 )
 
 

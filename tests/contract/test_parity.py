@@ -27,6 +27,7 @@ from app.contract import (
     usage,
     usage_history,
     users,
+    webhooks,
 )
 from app.contract.sdl import admin_sdl
 from app.domain.entitlements import DecidingRule, FeatureType
@@ -36,6 +37,7 @@ from app.domain.periods import ResetPeriod
 from app.domain.reservations import ReservationStatus
 from app.domain.subscribing import PackageStatus, SubscriptionStatus
 from app.domain.usage_history import SeriesInterval
+from app.domain.webhooks import DeliveryStatus, EndpointStatus, WebhookEventType
 from app.rest.openapi import openapi_document, operations
 
 pytestmark = pytest.mark.usefixtures("product")
@@ -75,6 +77,9 @@ _VIEWS: dict[str, type[shapes.View]] = {
     "WaysToAccess": explanations.WaysToAccess,
     "AccessLater": explanations.AccessLater,
     "PackageOffer": explanations.PackageOffer,
+    "WebhookEndpoint": webhooks.WebhookEndpoint,
+    "WebhookDelivery": webhooks.WebhookDelivery,
+    "RedeliveredWebhooks": webhooks.RedeliveredWebhooks,
 }
 # Fields that GraphQL resolves by itself: what a REST caller asks for with a second call, and former names.
 _RESOLVED = {
@@ -98,6 +103,8 @@ _INPUTS: dict[str, type[shapes.Command]] = {
     "CreateUserInput": users.CreateUser,
     "UpdateUserInput": users.UpdateUser,
     "CreateUsageEventInput": usage.RecordUsage,
+    "CreateWebhookEndpointInput": webhooks.CreateWebhookEndpoint,
+    "UpdateWebhookEndpointInput": webhooks.UpdateWebhookEndpoint,
 }
 # The id of what is updated: in REST it is in the path.
 _IN_PATH = {("UpdateFeatureInput", "id"), ("UpdatePackageInput", "id")}
@@ -113,8 +120,11 @@ _ENUMS: dict[str, type[StrEnum]] = {
     "DecidingRule": DecidingRule,
     "SubscriptionStanding": SubscriptionStanding,
     "SubscribingStep": SubscribingStep,
+    "WebhookEndpointStatus": EndpointStatus,
+    "WebhookDeliveryStatus": DeliveryStatus,
 }
-_NAMES = {str: "String", int: "Int", bool: "Boolean", Any: "JSON"}
+# The types of webhooks have dots in their names, which no GraphQL enum can have.
+_NAMES = {str: "String", int: "Int", bool: "Boolean", Any: "JSON", WebhookEventType: "String"}
 # Nullable in the schema because Kana's tables have it so; we always answer.
 _MORE_NULLABLE = {("GeneratedUserToken", "token"), ("ShowUsageData", "past")}
 
@@ -246,7 +256,8 @@ def _sdl_type(annotation: Any, field: str, *, nullable: bool = False) -> str:
         return _end(f"[{_sdl_type(get_args(annotation)[0], field)}]", nullable)
     if annotation in _NAMES:
         return _end(_NAMES[annotation], nullable)
-    name = next((name for name, view in _VIEWS.items() if view is annotation), annotation.__name__)
+    known = _VIEWS | _ENUMS
+    name = next((name for name, type_ in known.items() if type_ is annotation), annotation.__name__)
     return _end(name, nullable)
 
 
