@@ -29,24 +29,14 @@ from tests.services.shop import EVERYTHING, Shop, counted
 PENDING, DELIVERED, DEAD = DeliveryStatus.PENDING, DeliveryStatus.DELIVERED, DeliveryStatus.DEAD
 Clock = FrozenDateTimeFactory
 
+pytestmark = pytest.mark.usefixtures("alone_with_webhooks")
+
 
 @pytest.fixture
 def time() -> Iterator[Clock]:
     # Sockets go by the real clock.
     with freeze_time("2026-03-05T10:00:00Z", ignore=["app.gateways"]) as time:
         yield time
-
-
-@pytest.fixture(autouse=True)
-def alone(product: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Nothing of other tests is due, and this machine's addresses may be sent to."""
-    with engine().begin() as connection:
-        connection.execute(text("UPDATE webhook_endpoints SET status = 'DISABLED'"))
-    monkeypatch.setenv("WEBHOOK_ALLOW_PRIVATE", "true")
-    settings.cache_clear()
-    yield
-    monkeypatch.undo()
-    settings.cache_clear()
 
 
 @pytest.fixture
