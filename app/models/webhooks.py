@@ -74,11 +74,13 @@ class WebhookDelivery(SQLModel, table=True):
         within_tenant("message_id", "webhook_messages.id", on_delete="CASCADE"),
         Index(None, "tenant_id", "message_id"),
         Index("ix_webhook_deliveries_tenant_id_endpoint_id", "tenant_id", "endpoint_id", "id"),
+        Index("ix_webhook_deliveries_dead", "tenant_id", "endpoint_id", "id", postgresql_where=text("status = 'DEAD'")),
         Index(
-            "ix_webhook_deliveries_tenant_id_endpoint_id_next_attempt_at",
+            "ix_webhook_deliveries_tenant_id_endpoint_id_next_attempt_at_id",
             "tenant_id",
             "endpoint_id",
             "next_attempt_at",
+            "id",
             postgresql_where=text("status = 'PENDING'"),
         ),
         Index(

@@ -64,17 +64,19 @@ WHERE e.status = 'ENABLED'
 ORDER BY oldest.next_attempt_at
 """
 
-# A user's later ones wait until the earlier are settled, those in others' hands among them: they are PENDING.
+# A user's later ones wait until the earlier are settled, those in others' hands among them: they are PENDING. The first is looked
+# up for one row after the other, until there are enough: as NOT EXISTS the planner would compare all with all.
 _CLAIM = """
 WITH due AS (
   SELECT d.id FROM webhook_deliveries d
   WHERE d.tenant_id = %(tenant_id)s AND d.endpoint_id = %(endpoint_id)s AND d.status = 'PENDING'
     AND d.next_attempt_at <= %(now)s
-    AND NOT EXISTS (
-      SELECT FROM webhook_deliveries earlier
-      WHERE earlier.tenant_id = d.tenant_id AND earlier.endpoint_id = d.endpoint_id AND earlier.user_key = d.user_key
-        AND earlier.status = 'PENDING' AND earlier.id < d.id
-    )
+    AND (d.user_key IS NULL OR d.id = (
+      SELECT first.id FROM webhook_deliveries first
+      WHERE first.tenant_id = d.tenant_id AND first.endpoint_id = d.endpoint_id AND first.user_key = d.user_key
+        AND first.status = 'PENDING'
+      ORDER BY first.id LIMIT 1
+    ))
   ORDER BY d.next_attempt_at, d.id
   LIMIT %(limit)s
   FOR NO KEY UPDATE OF d SKIP LOCKED

@@ -91,9 +91,15 @@ def upgrade() -> None:
         "ix_webhook_deliveries_tenant_id_endpoint_id", "webhook_deliveries", ["tenant_id", "endpoint_id", "id"]
     )
     op.create_index(
-        "ix_webhook_deliveries_tenant_id_endpoint_id_next_attempt_at",
+        "ix_webhook_deliveries_dead",
         "webhook_deliveries",
-        ["tenant_id", "endpoint_id", "next_attempt_at"],
+        ["tenant_id", "endpoint_id", "id"],
+        postgresql_where=sa.text("status = 'DEAD'"),
+    )
+    op.create_index(
+        "ix_webhook_deliveries_tenant_id_endpoint_id_next_attempt_at_id",
+        "webhook_deliveries",
+        ["tenant_id", "endpoint_id", "next_attempt_at", "id"],
         postgresql_where=sa.text("status = 'PENDING'"),
     )
     op.create_index(
