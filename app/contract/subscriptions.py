@@ -3,18 +3,23 @@
 from app.contract.packages import Package
 from app.contract.shapes import Command, Metadata, Timestamp, View
 from app.domain.subscribing import SubscriptionStatus
-from app.domain.values import check_id, check_metadata
+from app.domain.values import check_id, check_metadata, check_range
 from app.errors import InvalidInputError
 
 PACKAGES_PER_CALL_MAX = 100
+TRIAL_DAYS_MAX = 730
 
 
 class Subscribe(Command):
-    """All of the packages or none; the subscriptions come back in the order of `package_ids`."""
+    """All of the packages or none; the subscriptions come back in the order of `package_ids`.
+
+    With `trial_days` all of them begin as trials.
+    """
 
     user_id: str
     package_ids: list[str]
     metadata: Metadata = None
+    trial_days: int | None = None
 
     def __post_init__(self) -> None:
         check_id("userId", self.user_id)
@@ -27,6 +32,8 @@ class Subscribe(Command):
             if package_id in self.package_ids[:position]:
                 raise InvalidInputError(f"packageIds[{position}]", f"repeats {package_id!r}")
         check_metadata("metadata", self.metadata)
+        if self.trial_days is not None:
+            check_range("trialDays", self.trial_days, at_least=1, at_most=TRIAL_DAYS_MAX)
 
 
 class CancelSubscription(Command):
@@ -36,12 +43,20 @@ class CancelSubscription(Command):
 
 
 class ChangeSubscription(Command):
-    """Swap the base package in one step. The subscription keeps its id and start, so periods and usage go on."""
+    """Swap the base package, now or when the running period ends. Id and start stay, so periods and usage go on."""
 
     package_id: str
+    at_period_end: bool = False
 
     def __post_init__(self) -> None:
         check_id("packageId", self.package_id)
+
+
+class PendingChange(View):
+    """From `at` on the subscription is to `package`."""
+
+    package: Package
+    at: Timestamp
 
 
 class Subscription(View):
@@ -52,5 +67,7 @@ class Subscription(View):
     status: SubscriptionStatus
     started_at: Timestamp
     ends_at: Timestamp | None
+    trial_ends_at: Timestamp | None
     metadata: Metadata
     package: Package
+    pending_change: PendingChange | None

@@ -43,7 +43,8 @@ def register(schema_name: str) -> None:
 
     @resolver(schema_name, "Mutation.changeSubscription")
     async def change(_parent: None, arguments: dict[str, Any], context: Request, _info: object) -> Subscription:
-        command = build(ChangeSubscription, {"packageId": arguments["packageId"]})
+        asked = {"packageId": arguments["packageId"], "atPeriodEnd": bool(arguments.get("atPeriodEnd"))}
+        command = build(ChangeSubscription, asked)
         return await in_thread(subscriptions.change_subscription, context.actor, arguments["id"], command)
 
     @resolver(schema_name, "PackageSubscription.plan")

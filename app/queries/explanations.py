@@ -24,6 +24,7 @@ class Holder:
     status: SubscriptionStatus
     started_at: datetime
     ends_at: datetime | None
+    trial_ends_at: datetime | None
     limit: int | None
     reset_period: ResetPeriod | None
     overage_enabled: bool
@@ -41,11 +42,15 @@ class Sums:
     taken_back: int
 
 
+# `domain.subscription_dates.package_key_at` again. Of one that is over, the package that it had at its end.
 _HOLDERS = """
-SELECT s.id, p.id, s.status, s.started_at, s.ends_at, pf.usage_limit, pf.reset_period, pf.overage_enabled
+SELECT s.id, p.id, s.status, s.started_at, s.ends_at, s.trial_ends_at,
+  pf.usage_limit, pf.reset_period, pf.overage_enabled
 FROM subscriptions s
-JOIN package_features pf ON pf.tenant_id = s.tenant_id AND pf.package_key = s.package_key AND pf.feature_key = %s
-JOIN packages p ON p.tenant_id = s.tenant_id AND p.key = s.package_key
+JOIN package_features pf ON pf.tenant_id = s.tenant_id AND pf.feature_key = %s AND pf.package_key =
+  CASE WHEN s.changes_at <= %s AND (s.ends_at IS NULL OR s.changes_at < s.ends_at)
+  THEN s.next_package_key ELSE s.package_key END
+JOIN packages p ON p.tenant_id = pf.tenant_id AND p.key = pf.package_key
 WHERE s.tenant_id = %s AND s.user_key = %s
 ORDER BY array_position(%s::bigint[], s.id), s.id DESC
 LIMIT %s
@@ -71,10 +76,10 @@ FROM last_set LEFT JOIN usage_events e ON {_WINDOW}
 """
 
 
-def holders(session: Session, pair: Pair, first: Sequence[int], limit: int) -> list[Holder]:
-    """The user's subscriptions whose package holds the feature: those of `first` in this order, then the newest first."""
+def holders(session: Session, pair: Pair, now: datetime, first: Sequence[int], limit: int) -> list[Holder]:
+    """The user's subscriptions whose package holds the feature now: those of `first` in this order, then the newest first."""
     tenant_id, user_key, feature_key = pair
-    parameters = (feature_key, tenant_id, user_key, list(first), limit)
+    parameters = (feature_key, now, tenant_id, user_key, list(first), limit)
     found = session.connection().exec_driver_sql(_HOLDERS, parameters)
     return [
         Holder(
@@ -83,11 +88,22 @@ def holders(session: Session, pair: Pair, first: Sequence[int], limit: int) -> l
             SubscriptionStatus(status),
             started_at,
             ends_at,
+            trial_ends_at,
             usage_limit,
             ResetPeriod(reset_period) if reset_period else None,
             overage_enabled,
         )
-        for subscription_id, package_id, status, started_at, ends_at, usage_limit, reset_period, overage_enabled in found
+        for (
+            subscription_id,
+            package_id,
+            status,
+            started_at,
+            ends_at,
+            trial_ends_at,
+            usage_limit,
+            reset_period,
+            overage_enabled,
+        ) in found
     ]
 
 

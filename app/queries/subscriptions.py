@@ -3,7 +3,7 @@
 from collections.abc import Collection, Sequence
 from datetime import datetime
 
-from sqlalchemy import ColumnElement
+from sqlalchemy import ColumnElement, case
 from sqlmodel import Session, and_, col, or_, select
 
 from app.domain.entitlements import Candidate
@@ -16,10 +16,6 @@ from app.queries.standings import Pair, pair_columns
 
 Moment = tuple[Pair, datetime]
 """Of whom and what it is asked, and for when."""
-
-_HAS_PACKAGE = and_(
-    col(Package.tenant_id) == col(Subscription.tenant_id), col(Package.key) == col(Subscription.package_key)
-)
 
 
 def subscription_by_id(session: Session, tenant_id: int, subscription_id: int) -> Subscription | None:
@@ -47,13 +43,13 @@ def user_ids(session: Session, tenant_id: int, user_keys: Collection[int]) -> di
 def live_subscriptions(
     session: Session, tenant_id: int, user_key: int, now: datetime
 ) -> Sequence[tuple[Subscription, Package]]:
-    """What the user has, oldest first. Read it under the user's lock before changing any of it.
+    """What the user has now, oldest first. Read it under the user's lock before changing any of it.
 
     One that seems to begin in a moment counts: another machine made it, whose clock is ahead, and a second base must not follow.
     """
     return session.exec(
         select(Subscription, Package)
-        .join(Package, _HAS_PACKAGE)
+        .join(Package, _has_package(now))
         .where(Subscription.tenant_id == tenant_id, Subscription.user_key == user_key, _goes_on(now))
         .order_by(col(Subscription.id))
     ).all()
@@ -69,16 +65,42 @@ def reset_periods_of(session: Session, tenant_id: int, package_key: int) -> set[
     return {ResetPeriod(period) for period in found if period is not None}
 
 
-# `_goes_on` and "has begun" again, set-wise and on the driver's connection: it is on every request's path. Of a moment that is
-# past, a subscription that has been cancelled since then decides too.
+def locked_due(
+    session: Session, tenant_id: int, now: datetime, limit: int, but_not: Sequence[str]
+) -> Sequence[Subscription]:
+    """Subscriptions to which something has happened by their dates that is not written down, the longest overdue first.
+
+    Locked, and so are their users, under whose locks subscriptions change. Those that somebody holds are skipped: nobody is
+    waited for, so the order of the locks cannot make a circle.
+    """
+    statement = (
+        select(Subscription)
+        .join(
+            User, and_(col(User.tenant_id) == col(Subscription.tenant_id), col(User.key) == col(Subscription.user_key))
+        )
+        .where(
+            Subscription.tenant_id == tenant_id,
+            col(Subscription.due_at) <= now,
+            col(Subscription.id).not_in([int(row_id) for row_id in but_not]),
+        )
+        .order_by(col(Subscription.due_at))
+        .limit(limit)
+    )
+    locked = statement.with_for_update(key_share=True, skip_locked=True, of=[Subscription, User])
+    return session.exec(locked).all()
+
+
+# `_goes_on`, `_has_package` and "has begun" again, set-wise and on the driver's connection: it is on every request's path. Of a
+# moment that is past, a subscription that has been cancelled since then decides too.
 _CANDIDATES = """
 SELECT w.n, s.id, p.id, s.started_at, pf.usage_limit, pf.reset_period, pf.overage_enabled
 FROM unnest(%s::int[], %s::bigint[], %s::bigint[], %s::timestamptz[]) WITH ORDINALITY
   AS w(tenant_id, user_key, feature_key, at, n)
 JOIN subscriptions s ON s.tenant_id = w.tenant_id AND s.user_key = w.user_key
 JOIN package_features pf
-  ON pf.tenant_id = s.tenant_id AND pf.package_key = s.package_key AND pf.feature_key = w.feature_key
-JOIN packages p ON p.tenant_id = s.tenant_id AND p.key = s.package_key
+  ON pf.tenant_id = s.tenant_id AND pf.feature_key = w.feature_key
+  AND pf.package_key = CASE WHEN s.changes_at <= w.at THEN s.next_package_key ELSE s.package_key END
+JOIN packages p ON p.tenant_id = pf.tenant_id AND p.key = pf.package_key
 WHERE s.started_at <= w.at AND (s.ends_at IS NULL OR s.ends_at > w.at)
   AND (s.status = ANY(%s::text[]) OR (w.at < %s AND s.status = %s AND s.ends_at IS NOT NULL))
 """
@@ -112,6 +134,13 @@ def candidates(session: Session, moments: Collection[Moment], now: datetime) -> 
             )
         )
     return by_moment
+
+
+def _has_package(now: datetime) -> ColumnElement[bool]:
+    """Of a subscription that goes on: the package that it is to now, even if no job has written so."""
+    has_changed = col(Subscription.changes_at) <= now
+    package_key = case((has_changed, col(Subscription.next_package_key)), else_=col(Subscription.package_key))
+    return and_(col(Package.tenant_id) == col(Subscription.tenant_id), col(Package.key) == package_key)
 
 
 def _goes_on(now: datetime) -> ColumnElement[bool]:

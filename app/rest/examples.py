@@ -119,8 +119,10 @@ ADAS_PRO = Subscription(
     status=SubscriptionStatus.ACTIVE,
     started_at="2026-03-05T10:00:00.000Z",
     ends_at=None,
+    trial_ends_at=None,
     metadata={},
     package=PRO,
+    pending_change=None,
 )
 ADAS_PRO_ENDING = Subscription(
     id="1042",
@@ -128,8 +130,10 @@ ADAS_PRO_ENDING = Subscription(
     status=SubscriptionStatus.ACTIVE,
     started_at="2026-03-05T10:00:00.000Z",
     ends_at="2026-05-05T10:00:00.000Z",
+    trial_ends_at=None,
     metadata={},
     package=PRO,
+    pending_change=None,
 )
 USED = Consumption(used=250, budget=1000, overage_enabled=False, reserved=0)
 USED_UP = Consumption(used=1000, budget=1000, overage_enabled=False, reserved=0)

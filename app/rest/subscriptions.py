@@ -74,5 +74,5 @@ class Subscriptions(Controller):
     async def change(
         self, actor: NamedDependency[Actor], subscription_id: SubscriptionId, data: JSONBody[ChangeSubscription]
     ) -> Subscription:
-        """Swaps the base package in one step. Id, start, periods and usage go on."""
+        """Now or, with `atPeriodEnd`, when the running period ends. Id, start, periods and usage go on."""
         return await in_thread(subscriptions.change_subscription, actor, subscription_id, data)

@@ -9,7 +9,7 @@ from app.clock import to_wire
 from app.contract.explanations import LISTED_MAX, CandidateSubscription, DecidingSubscription
 from app.domain.entitlements import Candidate, DecidingRule, FeatureType, deciding_rule, ranked, rule_between
 from app.domain.explanations import SubscriptionStanding, why_idle
-from app.domain.subscribing import SubscriptionStatus
+from app.domain.subscription_dates import status_at
 from app.queries.explanations import Holder, holders
 from app.services.entitlements import Position
 from app.services.explanation_words import BECAUSE
@@ -38,7 +38,7 @@ def candidate_views(session: Session, position: Position, now: datetime) -> list
     best = ranked(position.candidates)
     lost_by: dict[int, DecidingRule | None] = {best[0].subscription_id: None} if best else {}
     lost_by |= {other.subscription_id: rule_between(best[0], other) for other in best[1:]}
-    found = holders(session, position.pair, list(lost_by), LISTED_MAX)
+    found = holders(session, position.pair, now, list(lost_by), LISTED_MAX)
     return [_view(holder, position, lost_by, now) for holder in found]
 
 
@@ -49,12 +49,11 @@ def _view(
     outranked_by = lost_by.get(holder.subscription_id)
     if holder.subscription_id in lost_by:
         standing = SubscriptionStanding.OUTRANKED if outranked_by else SubscriptionStanding.DECIDES
-    is_over = standing is SubscriptionStanding.ENDED
     is_counted = position.feature_type is FeatureType.CONSUMABLE
     return CandidateSubscription(
         subscription_id=str(holder.subscription_id),
         package_id=holder.package_id,
-        status=SubscriptionStatus.CANCELLED if is_over else holder.status,
+        status=status_at(holder, now),
         started_at=to_wire(holder.started_at),
         ends_at=to_wire(holder.ends_at) if holder.ends_at else None,
         limit=holder.limit,

@@ -1,7 +1,7 @@
 """Subscriptions: made, changed and cancelled under the user's lock, so that two calls at once act one after the other."""
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from sqlmodel import Session
 
@@ -11,25 +11,37 @@ from app.contract.shapes import Page, PageRequest
 from app.contract.subscriptions import CancelSubscription, ChangeSubscription, Subscribe, Subscription
 from app.db import transaction
 from app.domain.subscribing import (
-    LIVE_STATUSES,
     SubscriptionStatus,
     check_changeable,
     check_subscribable,
     end_of_paid_period,
 )
+from app.domain.subscription_dates import is_live
 from app.domain.values import check_id
+from app.domain.webhooks import WebhookEventType
 from app.errors import PackageNotFoundError, SubscriptionError, SubscriptionNotFoundError, UserNotFoundError
 from app.queries import packages as package_queries
 from app.queries import subscriptions as queries
 from app.queries import users as user_queries
 from app.services.changes import stored_metadata
-from app.services.package_views import views_of as package_views
 from app.services.paging import key_after
 from app.services.row_ids import number_of
+from app.services.subscription_dates import settle
+from app.services.subscription_news import announce
+from app.services.subscription_views import views_of
+from app.settings import settings
+
+CREATED, UPDATED, CANCELLED = (
+    WebhookEventType.SUBSCRIPTION_CREATED,
+    WebhookEventType.SUBSCRIPTION_UPDATED,
+    WebhookEventType.SUBSCRIPTION_CANCELLED,
+)
 
 
 def subscribe(actor: Actor, command: Subscribe) -> list[Subscription]:
     """Subscribe a user to all of the packages or to none, in the order of `package_ids`.
+
+    What a trial becomes at its end is fixed here, by the setting of now.
 
     Raises:
         UserNotFoundError, PackageNotFoundError: an id that this tenant does not have.
@@ -48,24 +60,24 @@ def subscribe(actor: Actor, command: Subscribe) -> list[Subscription]:
             [package.id for _, package in live if not package.is_addon],
         )
         # An add-on never outlives its base: one that is bought on a base already cancelled ends with it.
-        addons_end_at = next((held.ends_at for held, package in live if not package.is_addon), None)
+        base_ends_at = next((held.ends_at for held, package in live if not package.is_addon), None)
         rows = [
-            _new_subscription(
-                actor, user.key, package, command.metadata, now, addons_end_at if package.is_addon else None
-            )
+            _new_subscription(actor, user.key, package, command, now, base_ends_at if package.is_addon else None)
             for package in packages
         ]
         # One by one, so that the ids grow in the order asked for.
         for row in rows:
             session.add(row)
             session.flush()
-        return _views(session, actor, rows)
+        announce(session, actor.tenant_id, [(CREATED, row) for row in rows], now)
+        return views_of(session, actor.tenant_id, rows, now)
 
 
 def cancel_subscription(actor: Actor, subscription_id: str, command: CancelSubscription) -> Subscription:
     """End a subscription now or when its running period ends; a base takes the user's add-ons with it.
 
-    An earlier end is never put off, and one that is over stays as it is: a repeat changes nothing.
+    An earlier end is never put off, and one that is over stays as it is: a repeat changes nothing. A change of package that
+    was to come at the end or after it is dropped.
 
     Raises:
         SubscriptionNotFoundError: there is none with this id.
@@ -73,22 +85,28 @@ def cancel_subscription(actor: Actor, subscription_id: str, command: CancelSubsc
     with transaction() as session:
         row = _locked(session, actor, subscription_id)
         now = clock.now()
-        if _is_live(row, now):
+        if is_live(row, now):
+            ending = _ending_with(session, row, now)
+            settle(session, ending, now)
             ends_at = _end_of_period(session, row, now) if command.at_period_end else now
-            for ending in _ending_with(session, row, now):
-                _end(ending, min(ends_at, ending.ends_at or ends_at), now)
+            ended = [one for one in ending if _end(one, ends_at, now)]
             session.flush()
-        return _views(session, actor, [row])[0]
+            announce(session, actor.tenant_id, [(UPDATED if ends_at > now else CANCELLED, one) for one in ended], now)
+        return _view(session, actor, row, now)
 
 
 def change_subscription(actor: Actor, subscription_id: str, command: ChangeSubscription) -> Subscription:
-    """Swap the base package in one step. Id and start stay, so periods and usage go on; a repeat changes nothing.
+    """Swap the base package, now or when the running period ends. Id and start stay, so periods and usage go on.
+
+    The last call counts: it replaces a change that is still to come, and a change to the present package takes it back. What
+    was promised for the period's end happens, even if the package is archived by then or an add-on does not go with it. A
+    repeat changes nothing.
 
     Raises:
         SubscriptionNotFoundError, PackageNotFoundError: an id that this tenant does not have.
         PackageStatusError: the new package is not PUBLISHED.
-        SubscriptionError: the subscription is over or to an add-on, the new package is an add-on, or one of the user's
-            add-ons does not go with it.
+        SubscriptionError: the subscription is over or to an add-on, or ends before the change would come; the new package is
+            an add-on, or one of the user's add-ons does not go with it.
     """
     with transaction() as session:
         row = _locked(session, actor, subscription_id)
@@ -100,19 +118,22 @@ def change_subscription(actor: Actor, subscription_id: str, command: ChangeSubsc
         if present.is_addon:
             raise SubscriptionError(f"Cannot change subscription {subscription_id}: it is to an add-on, not a base.")
         package = _kept_packages(session, actor, [command.package_id])[0]
-        if package.key != row.package_key:
+        settle(session, [row], now)
+        arranged = {row.package_key, row.next_package_key if command.at_period_end else None}
+        if package.key not in arranged:
             addons = [package for _, package in live if package.is_addon]
             new_base, *held_addons = package_queries.sellables(session, actor.tenant_id, [package, *addons])
             check_changeable(new_base, held_addons)
-            row.package_key, row.updated_at = package.key, now
+        if _arrange(session, row, package.key, now, at_period_end=command.at_period_end):
             session.flush()
-        return _views(session, actor, [row])[0]
+            announce(session, actor.tenant_id, [(UPDATED, row)], now)
+        return _view(session, actor, row, now)
 
 
 def get_subscription(actor: Actor, subscription_id: str) -> Subscription:
     """Raises SubscriptionNotFoundError."""
     with transaction() as session:
-        return _views(session, actor, [_found(session, actor, subscription_id)])[0]
+        return _view(session, actor, _found(session, actor, subscription_id), clock.now())
 
 
 def list_subscriptions(actor: Actor, page: PageRequest, user_id: str | None) -> Page[Subscription]:
@@ -133,28 +154,37 @@ def list_subscriptions(actor: Actor, page: PageRequest, user_id: str | None) -> 
             user_key = user.key
         after = key_after(page.starting_after, lambda id_: _key_of(session, actor, id_))
         rows, has_more = queries.subscriptions_page(session, actor.tenant_id, user_key, after, page.limit)
-        return Page(data=_views(session, actor, rows), has_more=has_more)
+        return Page(data=views_of(session, actor.tenant_id, rows, clock.now()), has_more=has_more)
 
 
 def _new_subscription(
     actor: Actor,
     user_key: int,
     package: models.Package,
-    metadata: object,
+    command: Subscribe,
     now: datetime,
-    ends_at: datetime | None,
+    base_ends_at: datetime | None,
 ) -> models.Subscription:
+    """`base_ends_at` is for an add-on."""
+    trial_ends_at = None if command.trial_days is None else now + timedelta(days=command.trial_days)
+    # Such a trial ends by its date, like what was cancelled, and no job has to run for it.
+    trial_is_all = settings().trial_end == SubscriptionStatus.CANCELLED
     return models.Subscription(
         tenant_id=actor.tenant_id,
         user_key=user_key,
         package_key=package.key,
-        status=SubscriptionStatus.ACTIVE,
+        status=SubscriptionStatus.TRIALING if trial_ends_at else SubscriptionStatus.ACTIVE,
         started_at=now,
-        ends_at=ends_at,
-        metadata_=stored_metadata(metadata),
+        ends_at=_first_of(base_ends_at, trial_ends_at if trial_is_all else None),
+        trial_ends_at=trial_ends_at,
+        metadata_=stored_metadata(command.metadata),
         created_at=now,
         updated_at=now,
     )
+
+
+def _first_of(*moments: datetime | None) -> datetime | None:
+    return min((moment for moment in moments if moment is not None), default=None)
 
 
 def _kept_packages(session: Session, actor: Actor, package_ids: Sequence[str]) -> list[models.Package]:
@@ -179,10 +209,6 @@ def _locked(session: Session, actor: Actor, subscription_id: str) -> models.Subs
     return _found(session, actor, subscription_id)
 
 
-def _is_live(row: models.Subscription, now: datetime) -> bool:
-    return row.status in LIVE_STATUSES and (row.ends_at is None or row.ends_at > now)
-
-
 def _end_of_period(session: Session, row: models.Subscription, now: datetime) -> datetime:
     units = queries.reset_periods_of(session, row.tenant_id, row.package_key)
     return end_of_paid_period(row.started_at, units, now)
@@ -196,34 +222,42 @@ def _ending_with(session: Session, row: models.Subscription, now: datetime) -> l
     return [row, *addons]
 
 
-def _end(row: models.Subscription, ends_at: datetime, now: datetime) -> None:
-    row.ends_at, row.updated_at = ends_at, now
-    if ends_at <= now:
+def _end(row: models.Subscription, ends_at: datetime, now: datetime) -> bool:
+    """False if it ends by then anyway, and no change of package is to come."""
+    first = min(ends_at, row.ends_at or ends_at)
+    is_changing = row.changes_at is not None and row.changes_at >= first
+    if row.ends_at == first and not is_changing:
+        return False
+    row.ends_at, row.updated_at = first, now
+    if is_changing:
+        row.next_package_key = row.changes_at = None
+    if first <= now:
         row.status = SubscriptionStatus.CANCELLED
+    return True
 
 
-def _views(session: Session, actor: Actor, rows: Sequence[models.Subscription]) -> list[Subscription]:
-    now = clock.now()
-    user_ids = queries.user_ids(session, actor.tenant_id, {row.user_key for row in rows})
-    packages = package_queries.packages_by_key(session, actor.tenant_id, {row.package_key for row in rows})
-    views = package_views(session, actor.tenant_id, packages)
-    package_by_key = {package.key: view for package, view in zip(packages, views, strict=True)}
-    return [
-        Subscription(
-            id=str(row.id),
-            user_id=user_ids[row.user_key],
-            status=SubscriptionStatus.CANCELLED if _is_over(row, now) else row.status,
-            started_at=clock.to_wire(row.started_at),
-            ends_at=None if row.ends_at is None else clock.to_wire(row.ends_at),
-            metadata=row.metadata_,
-            package=package_by_key[row.package_key],
-        )
-        for row in rows
-    ]
+def _arrange(
+    session: Session, row: models.Subscription, package_key: int, now: datetime, *, at_period_end: bool
+) -> bool:
+    """False if it is arranged so already. Raises SubscriptionError: it ends before the change would come."""
+    changes_at = None
+    if at_period_end and package_key != row.package_key:
+        if package_key == row.next_package_key:
+            return False  # when it was asked for, its moment was promised too
+        changes_at = _end_of_period(session, row, now)
+        if row.ends_at is not None and row.ends_at <= changes_at:
+            raise SubscriptionError(f"Cannot change subscription {row.id} when its period ends: it is over then.")
+    present = (row.package_key, row.next_package_key, row.changes_at)
+    wanted = (package_key, None, None) if changes_at is None else (row.package_key, package_key, changes_at)
+    if wanted == present:
+        return False
+    row.package_key, row.next_package_key, row.changes_at = wanted
+    row.updated_at = now
+    return True
 
 
-def _is_over(row: models.Subscription, now: datetime) -> bool:
-    return row.ends_at is not None and row.ends_at <= now
+def _view(session: Session, actor: Actor, row: models.Subscription, now: datetime) -> Subscription:
+    return views_of(session, actor.tenant_id, [row], now)[0]
 
 
 def _key_of(session: Session, actor: Actor, subscription_id: str) -> int | None:

@@ -120,6 +120,8 @@ _LONG = "x" * 256
 _REFUSED_ARGUMENTS = [
     ('mutation { subscribe(userId: "124", packageIds: []) { id } }', "POST", "/subscriptions", {"userId": "124", "packageIds": []}, "packageIds"),
     ('mutation { subscribe(userId: "124", packageIds: ["addon", "addon"]) { id } }', "POST", "/subscriptions", {"userId": "124", "packageIds": ["addon", "addon"]}, "packageIds[1]"),
+    ('mutation { subscribe(userId: "124", packageIds: ["addon"], trialDays: 0) { id } }', "POST", "/subscriptions", {"userId": "124", "packageIds": ["addon"], "trialDays": 0}, "trialDays"),
+    ('mutation { subscribe(userId: "124", packageIds: ["addon"], trialDays: 731) { id } }', "POST", "/subscriptions", {"userId": "124", "packageIds": ["addon"], "trialDays": 731}, "trialDays"),
     (f'mutation {{ subscribe(userId: "{_LONG}", packageIds: ["addon"]) {{ id }} }}', "POST", "/subscriptions", {"userId": _LONG, "packageIds": ["addon"]}, "userId"),
     ('mutation { updateFeature(id: "support", input: {unitLabel: "Call"}) { id } }', "PATCH", "/features/support", {"unitLabel": "Call"}, "unitLabel"),
     ('mutation { updateUser(id: "124", input: {email: "nobody"}) { id } }', "PATCH", "/users/124", {"email": "nobody"}, "email"),

@@ -53,6 +53,7 @@ _VIEWS: dict[str, type[shapes.View]] = {
     "User": users.User,
     "GeneratedUserToken": users.GeneratedUserToken,
     "PackageSubscription": subscriptions.Subscription,
+    "PendingChange": subscriptions.PendingChange,
     "Consumption": usage.Consumption,
     "RecordedUsages": usage.RecordedUsages,
     "UsageResult": usage.UsageResult,

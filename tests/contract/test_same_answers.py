@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
@@ -14,7 +15,10 @@ _PACKAGE = """{
   features { id name type limit resetPeriod overageEnabled unitLabel unitLabelPlural metadata }
   prices { id provider amount displayAmount currency interval }
 }"""
-_SUBSCRIPTION = f"{{ id userId status startedAt endsAt metadata package {_PACKAGE} }}"
+_SUBSCRIPTION = (
+    f"{{ id userId status startedAt endsAt trialEndsAt metadata package {_PACKAGE} "
+    f"pendingChange {{ at package {_PACKAGE} }} }}"
+)
 _CONSUMPTION = "{ used budget overageEnabled reserved }"
 
 
@@ -64,6 +68,33 @@ async def test_lists_answer_the_same_at_both_doors(shop: Caller) -> None:
 
     assert data["packages"] == (await shop.rest("GET", "/packages"))["data"]
     assert data["subscriptions"] == (await shop.rest("GET", "/subscriptions"))["data"]
+
+
+async def test_a_trial_and_a_pending_change_are_asked_for_and_told_the_same_at_both_doors(shop: Caller) -> None:
+    await shop.rest("POST", "/packages", id="max-plan", features=[])
+    await shop.rest("POST", "/packages/max-plan/publish")
+    told = []
+    for door in ("graphql", "rest"):
+        await shop.rest("POST", "/users", id=door)
+        if door == "graphql":
+            document = 'mutation { subscribe(userId: "graphql", packageIds: ["pro-plan"], trialDays: 14) { id } }'
+            held = (await shop.data(document))["subscribe"][0]["id"]
+            arguments = f'id: "{held}", packageId: "max-plan", atPeriodEnd: true'
+            answer = (await shop.data(f"mutation {{ changeSubscription({arguments}) {_SUBSCRIPTION} }}"))[
+                "changeSubscription"
+            ]
+        else:
+            bought = await shop.rest("POST", "/subscriptions", userId="rest", packageIds=["pro-plan"], trialDays=14)
+            path = f"/subscriptions/{bought['data'][0]['id']}"
+            answer = await shop.rest("POST", f"{path}/change", packageId="max-plan", atPeriodEnd=True)
+            read = (await shop.data(f'{{ subscription(id: "{answer["id"]}") {_SUBSCRIPTION} }}'))["subscription"]
+            assert read == answer
+        started, trial_end, change = (
+            datetime.fromisoformat(text)
+            for text in (answer["startedAt"], answer["trialEndsAt"], answer["pendingChange"]["at"])
+        )
+        told.append((answer["status"], trial_end - started, change - started, answer["pendingChange"]["package"]["id"]))
+    assert told == [("TRIALING", timedelta(days=14), timedelta(days=1), "max-plan")] * 2
 
 
 @pytest.mark.parametrize("feature_id", ["api-calls", "support"])

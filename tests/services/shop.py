@@ -59,15 +59,17 @@ class Shop:
     def user(self, user_id: str = "ada") -> User:
         return users.create_user(self.actor, CreateUser(id=user_id))
 
-    def subscribe(self, *package_ids: str, user_id: str = "ada") -> list[Subscription]:
-        return subscriptions.subscribe(self.actor, Subscribe(user_id=user_id, package_ids=list(package_ids)))
+    def subscribe(self, *package_ids: str, user_id: str = "ada", trial_days: int | None = None) -> list[Subscription]:
+        command = Subscribe(user_id=user_id, package_ids=list(package_ids), trial_days=trial_days)
+        return subscriptions.subscribe(self.actor, command)
 
     def cancel(self, subscription_id: str, *, at_period_end: bool = False) -> Subscription:
         command = CancelSubscription(at_period_end=at_period_end)
         return subscriptions.cancel_subscription(self.actor, subscription_id, command)
 
-    def change(self, subscription_id: str, package_id: str) -> Subscription:
-        return subscriptions.change_subscription(self.actor, subscription_id, ChangeSubscription(package_id=package_id))
+    def change(self, subscription_id: str, package_id: str, *, at_period_end: bool = False) -> Subscription:
+        command = ChangeSubscription(package_id=package_id, at_period_end=at_period_end)
+        return subscriptions.change_subscription(self.actor, subscription_id, command)
 
     def subscription(self, subscription_id: str) -> Subscription:
         return subscriptions.get_subscription(self.actor, subscription_id)

@@ -1,0 +1,71 @@
+"""What time does to a subscription: it ends, a trial becomes ACTIVE, the package becomes another one.
+
+The dates on a subscription decide, whether or not a job has written down what they say; so an answer is right to the
+millisecond, and stays right when no job has run for a week.
+"""
+
+from datetime import datetime
+from typing import Protocol
+
+from app.domain.subscribing import LIVE_STATUSES, SubscriptionStatus
+
+
+class Dated(Protocol):
+    """A subscription as it is written down. It ends at `ends_at`, and so on: the moments themselves belong to what follows."""
+
+    @property
+    def status(self) -> SubscriptionStatus: ...
+    @property
+    def ends_at(self) -> datetime | None: ...
+    @property
+    def trial_ends_at(self) -> datetime | None: ...
+
+
+class Changing(Dated, Protocol):
+    """With its packages: from `changes_at` on, `next_package_key`."""
+
+    @property
+    def package_key(self) -> int: ...
+    @property
+    def next_package_key(self) -> int | None: ...
+    @property
+    def changes_at(self) -> datetime | None: ...
+
+
+def is_over(subscription: Dated, moment: datetime) -> bool:
+    """Whether it has ended by its date."""
+    return subscription.ends_at is not None and subscription.ends_at <= moment
+
+
+def is_live(subscription: Dated, moment: datetime) -> bool:
+    """Whether it gives access."""
+    return subscription.status in LIVE_STATUSES and not is_over(subscription, moment)
+
+
+def status_at(subscription: Dated, moment: datetime) -> SubscriptionStatus:
+    """What its status is, with what the dates have done to it by then."""
+    if is_over(subscription, moment):
+        return SubscriptionStatus.CANCELLED
+    trial_ends_at = subscription.trial_ends_at
+    if subscription.status is SubscriptionStatus.TRIALING and trial_ends_at is not None and trial_ends_at <= moment:
+        return SubscriptionStatus.ACTIVE
+    return subscription.status
+
+
+def has_changed(subscription: Changing, moment: datetime) -> bool:
+    """Whether the next package has taken the place of the package. Never, if the subscription ends before, or just then."""
+    changes_at, ends_at = subscription.changes_at, subscription.ends_at
+    return changes_at is not None and changes_at <= moment and (ends_at is None or changes_at < ends_at)
+
+
+def package_key_at(subscription: Changing, moment: datetime) -> int:
+    """The package that it is to."""
+    if subscription.next_package_key is not None and has_changed(subscription, moment):
+        return subscription.next_package_key
+    return subscription.package_key
+
+
+def will_change(subscription: Changing, moment: datetime) -> bool:
+    """Whether a change of package is still to come."""
+    changes_at, ends_at = subscription.changes_at, subscription.ends_at
+    return changes_at is not None and changes_at > moment and (ends_at is None or changes_at < ends_at)

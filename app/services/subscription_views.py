@@ -1,0 +1,50 @@
+"""Subscriptions as callers and webhook endpoints see them."""
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from sqlmodel import Session
+
+from app import models
+from app.clock import to_wire
+from app.contract.packages import Package
+from app.contract.subscriptions import PendingChange, Subscription
+from app.domain.subscription_dates import package_key_at, status_at, will_change
+from app.queries import packages as package_queries
+from app.queries import subscriptions as queries
+from app.services.package_views import views_of as package_views
+
+
+def views_of(
+    session: Session, tenant_id: int, rows: Sequence[models.Subscription], now: datetime
+) -> list[Subscription]:
+    """One tenant's subscriptions as they are now, in the same order. A fixed number of statements, however many."""
+    user_ids = queries.user_ids(session, tenant_id, {row.user_key for row in rows})
+    keys = {key for row in rows for key in (row.package_key, row.next_package_key) if key is not None}
+    packages = package_queries.packages_by_key(session, tenant_id, keys)
+    package_by_key = {
+        package.key: view for package, view in zip(packages, package_views(session, tenant_id, packages), strict=True)
+    }
+    return [_view(row, user_ids[row.user_key], package_by_key, now) for row in rows]
+
+
+def _view(row: models.Subscription, user_id: str, package_by_key: dict[int, Package], now: datetime) -> Subscription:
+    return Subscription(
+        id=str(row.id),
+        user_id=user_id,
+        status=status_at(row, now),
+        started_at=to_wire(row.started_at),
+        ends_at=None if row.ends_at is None else to_wire(row.ends_at),
+        trial_ends_at=None if row.trial_ends_at is None else to_wire(row.trial_ends_at),
+        metadata=row.metadata_,
+        package=package_by_key[package_key_at(row, now)],
+        pending_change=_pending_change(row, package_by_key, now),
+    )
+
+
+def _pending_change(
+    row: models.Subscription, package_by_key: dict[int, Package], now: datetime
+) -> PendingChange | None:
+    if row.next_package_key is None or row.changes_at is None or not will_change(row, now):
+        return None
+    return PendingChange(package=package_by_key[row.next_package_key], at=to_wire(row.changes_at))
