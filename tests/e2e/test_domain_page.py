@@ -1,6 +1,7 @@
 """The sample calls of docs/domain.md do what the page says."""
 
 import re
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
@@ -43,6 +44,25 @@ def test_a_late_event_a_batch_a_revert_and_a_reservation(make_dev: MakeDev) -> N
     assert used_and_reserved(made) == (before, 75)
     settled = paste(commit, RESERVATION_ID=made["reservation"]["id"])
     assert used_and_reserved(settled) == (before + 40, 0)
+
+
+def test_a_trial_and_a_change_at_the_end_of_the_period(make_dev: MakeDev) -> None:
+    (try_out,) = samples(make_dev, "Trials")
+    (change,) = samples(make_dev, "A change at the period's end")
+
+    (trial,) = paste(try_out)["data"]
+    began, ends = (datetime.fromisoformat(trial[field]) for field in ("startedAt", "trialEndsAt"))
+    assert (trial["status"], trial["endsAt"], ends - began) == ("TRIALING", None, timedelta(days=14))
+
+    listed = make_dev.filled_in(
+        "curl 'http://127.0.0.1:8000/v1/subscriptions?userId=124' -H 'Authorization: Bearer prv_test_…'"
+    )
+    base = paste(listed)["data"][0]
+    assert (base["package"]["id"], base["pendingChange"]) == ("pro-plan", None)
+    changed = paste(change, SUBSCRIPTION_ID=base["id"])
+    assert (changed["package"]["id"], changed["pendingChange"]["package"]["id"]) == ("pro-plan", "free-trial")
+    taken_back = paste(change.replace("free-trial", "pro-plan"), SUBSCRIPTION_ID=base["id"])
+    assert taken_back == base
 
 
 def test_the_call_that_asks_why_works_and_the_page_names_all_that_it_answers(make_dev: MakeDev) -> None:

@@ -1,0 +1,67 @@
+"""What the dates on a subscription say at a moment."""
+
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from app.domain.subscribing import SubscriptionStatus
+from app.domain.subscription_dates import has_changed, is_live, is_over, package_key_at, status_at, will_change
+
+THEN = datetime(2028, 2, 29, 23, 59, 59, 999000, tzinfo=UTC)
+BEFORE, AFTER = THEN - timedelta(milliseconds=1), THEN + timedelta(milliseconds=1)
+OLD, NEW = 1, 2
+
+
+@dataclass(frozen=True)
+class Subscription:
+    status: SubscriptionStatus = SubscriptionStatus.ACTIVE
+    ends_at: datetime | None = None
+    trial_ends_at: datetime | None = None
+    package_key: int = OLD
+    next_package_key: int | None = None
+    changes_at: datetime | None = None
+
+
+@pytest.mark.parametrize("status", SubscriptionStatus)
+def test_without_dates_the_status_stays(status: SubscriptionStatus) -> None:
+    assert status_at(Subscription(status), AFTER) is status
+
+
+@pytest.mark.parametrize("status", SubscriptionStatus)
+def test_an_end_belongs_to_what_comes_after(status: SubscriptionStatus) -> None:
+    ending = Subscription(status, ends_at=THEN)
+    assert [status_at(ending, at) for at in (BEFORE, THEN, AFTER)] == [status, *[SubscriptionStatus.CANCELLED] * 2]
+    assert [is_over(ending, at) for at in (BEFORE, THEN)] == [False, True]
+
+
+def test_only_live_statuses_give_access_and_only_before_the_end() -> None:
+    live = {status for status in SubscriptionStatus if is_live(Subscription(status, ends_at=THEN), BEFORE)}
+    assert live == {SubscriptionStatus.ACTIVE, SubscriptionStatus.TRIALING}
+    assert not any(is_live(Subscription(status, ends_at=THEN), THEN) for status in SubscriptionStatus)
+
+
+@pytest.mark.parametrize("status", SubscriptionStatus)
+def test_a_trial_that_is_over_is_active_and_nothing_else_becomes_so(status: SubscriptionStatus) -> None:
+    tried = Subscription(status, trial_ends_at=THEN)
+    after = SubscriptionStatus.ACTIVE if status is SubscriptionStatus.TRIALING else status
+    assert [status_at(tried, at) for at in (BEFORE, THEN)] == [status, after]
+
+
+@pytest.mark.parametrize(
+    ("ends_at", "packages", "to_come"),
+    [
+        (None, [OLD, NEW, NEW], [True, False, False]),
+        (AFTER, [OLD, NEW, NEW], [True, False, False]),
+        (THEN, [OLD, OLD, OLD], [False, False, False]),
+        (BEFORE, [OLD, OLD, OLD], [False, False, False]),
+    ],
+)
+def test_a_change_comes_at_its_moment_unless_the_end_goes_before_it(
+    ends_at: datetime | None, packages: list[int], to_come: list[bool]
+) -> None:
+    changing = Subscription(ends_at=ends_at, next_package_key=NEW, changes_at=THEN)
+    moments = (BEFORE, THEN, AFTER)
+    assert [package_key_at(changing, at) for at in moments] == packages
+    assert [has_changed(changing, at) for at in moments] == [key == NEW for key in packages]
+    assert [will_change(changing, at) for at in moments] == to_come
