@@ -89,37 +89,37 @@ class _Tenant(Generic[Row]):
 
     def do_batch(self) -> bool:
         """Whether there may be more to do."""
-        rows: Sequence[Row] = ()
+        ids: list[str] = []
         try:
             with transaction(self._sweep.pool) as session:
                 now = clock.now()
                 faults = records.faults_of(session, self._tenant_id, self._sweep.job.name)
                 aside = [fault.row_id for fault in faults if fault.retry_at > now]
                 rows = self._sweep.due(session, self._tenant_id, now, self._batch, aside)
+                # Asked now: a row that is an object of the session can say nothing any more once the transaction has failed.
+                ids = [self._sweep.id_of(row) for row in rows]
                 if rows:
                     self._sweep.handle(session, rows, now)
-                retried = (
-                    {fault.row_id for fault in faults} & {self._sweep.id_of(row) for row in rows} if faults else ()
-                )
+                retried = {fault.row_id for fault in faults} & set(ids) if faults else ()
                 if retried:
                     records.forgive(session, self._tenant_id, self._sweep.job.name, retried)
         except OverloadedError:
             raise
         except Exception as error:  # noqa: BLE001 — whatever it is, it must not keep other rows from being done
-            return self._narrow_down(rows, error)
-        self.handled += len(rows)
-        was_full = len(rows) == self._batch
+            return self._narrow_down(ids, error)
+        self.handled += len(ids)
+        was_full = len(ids) == self._batch
         self._batch = min(self._batch * _NARROWER, self._sweep.batch)
         return was_full
 
-    def _narrow_down(self, rows: Sequence[Row], error: Exception) -> bool:
+    def _narrow_down(self, ids: Sequence[str], error: Exception) -> bool:
         """Take fewer rows next time, down to the one that is to blame."""
-        if len(rows) > 1:
-            self._batch = max(1, len(rows) // _NARROWER)
+        if len(ids) > 1:
+            self._batch = max(1, len(ids) // _NARROWER)
             return True
-        if not rows:
+        if not ids:
             raise error  # it is the question that fails, not a row
-        row_id = self._sweep.id_of(rows[0])
+        row_id = ids[0]
         job = self._sweep.job.name
         log.error("jobs.row_set_aside", job=job, tenant_id=self._tenant_id, row_id=row_id, exc_info=error)
         with transaction() as session:
