@@ -38,7 +38,8 @@ def test_expired_months_are_dropped_and_foretold(no_months: None) -> None:
     assert foretold[0] == dropped[0]
     assert foretold[0].split()[0] == "usage_events_p2026_01"
     what = (
-        "what is before 2026-02-01: 1 months, 0 events without a month, 0 idempotency keys, 0 reservations; 0 counters"
+        "what is before 2026-02-01: 1 months, 0 events without a month, 0 idempotency keys, 0 reservations, "
+        "0 closed periods; 0 counters"
     )
     assert foretold[1:] == [f"Would drop {what} would stand for nothing now."]
     assert dropped[1:] == [f"Dropped {what} stand for nothing now."]

@@ -43,8 +43,8 @@ def drop_expired(dry_run: bool) -> None:
     click.echo(
         f"{'Would drop' if dry_run else 'Dropped'} what is before {gone.before:%Y-%m-%d}: {len(gone.partitions)} months, "
         f"{gone.events_without_month:,} events without a month, {gone.keys:,} idempotency keys, "
-        f"{gone.reservations:,} reservations; {gone.counters:,} counters {'would stand' if dry_run else 'stand'} for nothing "
-        "now."
+        f"{gone.reservations:,} reservations, {gone.periods:,} closed periods; {gone.counters:,} counters "
+        f"{'would stand' if dry_run else 'stand'} for nothing now."
     )
 
 

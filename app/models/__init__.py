@@ -1,7 +1,7 @@
 """The tables. Importing this package declares them all, which is what migrations compare with the database."""
 
 from app.models.features import Feature
-from app.models.jobs import JobFault, JobRun, JobTurn
+from app.models.jobs import BooksCheck, JobFault, JobRun, JobTurn
 from app.models.packages import BillingTemplate, Package, PackageBase, PackageFeature
 from app.models.reservations import Reservation
 from app.models.subscriptions import Subscription
@@ -14,6 +14,7 @@ from app.models.webhooks import WebhookDelivery, WebhookEndpoint, WebhookMessage
 __all__ = [
     "ApiKey",
     "BillingTemplate",
+    "BooksCheck",
     "Consumption",
     "Feature",
     "IdempotencyKey",

@@ -1,4 +1,4 @@
-"""What is remembered of jobs: when each was sent and ran last, and the rows that one could not do."""
+"""What is remembered of jobs: when each was sent and ran last, the rows that one could not do, and how the books were."""
 
 from datetime import datetime
 
@@ -53,3 +53,14 @@ class JobFault(SQLModel, table=True):
     first_at: datetime = Field(sa_column=moment())
     last_at: datetime = Field(sa_column=moment())
     retry_at: datetime = Field(sa_column=moment())
+
+
+class BooksCheck(SQLModel, table=True):
+    """What the last check of a tenant's books found. `is_whole`: it came to the end."""
+
+    __tablename__ = "books_checks"
+
+    tenant_id: int = Field(foreign_key="tenants.id", primary_key=True)
+    checked_at: datetime = Field(sa_column=moment())
+    differences: int = Field(sa_type=BigInteger)
+    is_whole: bool

@@ -1,6 +1,7 @@
 """Reservations. Whoever makes or settles one holds the lock of the counter that it belongs to."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime
 
 from sqlmodel import Session, col, select
@@ -8,6 +9,7 @@ from sqlmodel import Session, col, select
 from app.domain.explanations import Hold
 from app.domain.reservations import ReservationStatus
 from app.models import Reservation
+from app.queries import arrays
 from app.queries.ledger import Window, window_columns
 from app.queries.standings import Pair
 
@@ -21,6 +23,28 @@ LEFT JOIN reservations r
 GROUP BY w.n
 ORDER BY w.n
 """
+
+# The status is written out, or the partial index could not be used.
+_LOCKED_EXPIRED = f"""
+SELECT r.tenant_id, r.id
+FROM reservations r
+JOIN consumptions c ON c.tenant_id = r.tenant_id AND c.user_key = r.user_key AND c.feature_key = r.feature_key
+WHERE r.tenant_id = %s AND r.status = '{ReservationStatus.HELD}' AND r.expires_at <= %s AND r.id <> ALL(%s::bigint[])
+ORDER BY r.expires_at
+LIMIT %s
+FOR NO KEY UPDATE OF c, r SKIP LOCKED
+"""
+_EXPIRE = """
+UPDATE reservations SET status = %s, settled_at = expires_at WHERE tenant_id = %s AND id = ANY(%s::bigint[])
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Expired:
+    """A reservation that is past its `expires_at` and still called HELD."""
+
+    tenant_id: int
+    id: int
 
 
 def held_amounts(session: Session, windows: Sequence[Window], now: datetime) -> list[int]:
@@ -58,3 +82,18 @@ def open_holds(session: Session, pair: Pair, now: datetime) -> list[Hold]:
         .order_by(col(Reservation.expires_at), col(Reservation.id))
     )
     return [Hold(*row) for row in found]
+
+
+def locked_expired(
+    session: Session, tenant_id: int, now: datetime, limit: int, but_not: Sequence[str]
+) -> list[Expired]:
+    """Those that expired first, locked, with their counters. Those that somebody holds are skipped: nobody is waited for."""
+    parameters = (tenant_id, now, arrays.numbers(map(int, but_not)), limit)
+    found = session.connection().exec_driver_sql(_LOCKED_EXPIRED, parameters)
+    return [Expired(*row) for row in found]
+
+
+def expire(session: Session, tenant_id: int, reservation_ids: Sequence[int]) -> None:
+    """Let locked reservations be EXPIRED, since the moment at which they expired."""
+    parameters = (ReservationStatus.EXPIRED, tenant_id, arrays.numbers(reservation_ids))
+    session.connection().exec_driver_sql(_EXPIRE, parameters)

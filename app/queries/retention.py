@@ -19,6 +19,7 @@ class Old(Enum):
     KEYS = ("idempotency_keys", "event_at < %s")
     # Open for a day at most, so those of such old times have long been settled, or have expired.
     RESERVATIONS = ("reservations", "at < %s")
+    PERIODS = ("usage_periods", "period_end <= %s AND closed_at IS NOT NULL")
     EVENTS_WITHOUT_MONTH = ("usage_events_default", "at < %s")
     COUNTERS = ("consumptions", "period_start < %s")
 

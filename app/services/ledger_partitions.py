@@ -34,6 +34,7 @@ class Expired:
     partitions: list[Partition]
     keys: int
     reservations: int
+    periods: int
     events_without_month: int
     counters: int
 
@@ -122,7 +123,8 @@ def expired(now: datetime) -> Expired | None:
 
 def drop_expired(now: datetime) -> Expired | None:
     """Drop the months that are wholly older than USAGE_RETENTION_DAYS, and what belongs to them: their idempotency keys, their
-    reservations, and what counters of those times stand for. Returns what went, or None: the ledger keeps everything.
+    reservations, the closed periods that ended by then, and what counters of those times stand for. Returns what went, or None:
+    the ledger keeps everything.
 
     In many small transactions, in an order in which each may be the last one that happened; the next call goes on. A key goes
     before its event, or a repeat would find the key taken and no answer; a counter after it, for until then it is right.
@@ -133,7 +135,7 @@ def drop_expired(now: datetime) -> Expired | None:
     before = kept_since(now)
     if before is None:
         return None
-    counts = {Old.KEYS: _delete(Old.KEYS, before), Old.RESERVATIONS: _delete(Old.RESERVATIONS, before)}
+    counts = {old: _delete(old, before) for old in (Old.KEYS, Old.RESERVATIONS, Old.PERIODS)}
     with transaction() as session:
         due = _wholly_before(session, before)
     dropped = [one for one in due if _drop(one)]
@@ -148,6 +150,7 @@ def _expired(before: datetime, gone: list[Partition], counts: dict[Old, int]) ->
         partitions=gone,
         keys=counts[Old.KEYS],
         reservations=counts[Old.RESERVATIONS],
+        periods=counts[Old.PERIODS],
         events_without_month=counts[Old.EVENTS_WITHOUT_MONTH],
         counters=counts[Old.COUNTERS],
     )

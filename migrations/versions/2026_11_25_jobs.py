@@ -1,4 +1,4 @@
-"""What is remembered of jobs: when each was sent and ran last, and the rows that one could not do.
+"""What is remembered of jobs: when each was sent and ran last, the rows that one could not do, and how the books were.
 
 Revision: 6c1d5c0b7a04, after 6c1d5c0b7a03
 """
@@ -47,9 +47,19 @@ def upgrade() -> None:
         sa.UniqueConstraint("tenant_id", "job", "row_id", name="uq_job_faults_tenant_id_job_row_id"),
     )
     op.create_index("ix_job_faults_tenant_id_first_at", "job_faults", ["tenant_id", "first_at"])
+    op.create_table(
+        "books_checks",
+        sa.Column("tenant_id", sa.Integer(), nullable=False),
+        sa.Column("checked_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("differences", sa.BigInteger(), nullable=False),
+        sa.Column("is_whole", sa.Boolean(), nullable=False),
+        sa.ForeignKeyConstraint(["tenant_id"], ["tenants.id"], name="fk_books_checks_tenant_id_tenants"),
+        sa.PrimaryKeyConstraint("tenant_id", name="pk_books_checks"),
+    )
 
 
 def downgrade() -> None:
+    op.drop_table("books_checks")
     op.drop_table("job_faults")
     op.drop_table("job_turns")
     op.drop_table("job_runs")

@@ -274,7 +274,7 @@ def test_dropping_again_finds_nothing_to_drop(two_years: Shop) -> None:
     now = datetime(2028, 2, 10, 12, tzinfo=UTC)
     drop_expired(now)
     kept = two_years.rows()
-    assert drop_expired(now) == Expired(datetime(2027, 1, 1, tzinfo=UTC), [], 0, 0, 0, 0)
+    assert drop_expired(now) == Expired(datetime(2027, 1, 1, tzinfo=UTC), [], 0, 0, 0, 0, 0)
     assert two_years.rows() == kept
 
 
