@@ -14,7 +14,7 @@ from app.contract.features import Feature
 from app.contract.packages import Package, PackageFeature, PackagePrice
 from app.contract.reservations import Reservation, ReservedUsage
 from app.contract.shapes import Page, View
-from app.contract.subscriptions import Subscription
+from app.contract.subscriptions import PendingChange, Subscription
 from app.contract.usage import (
     Consumption,
     ConsumptionInPeriod,
@@ -113,6 +113,13 @@ PRO_ARCHIVED = Package(
     features=PRO.features,
     prices=PRO.prices,
 )
+MAX = replace(
+    PRO,
+    id="max",
+    name="Max",
+    features=[replace(PRO.features[0], limit=5000)],
+    prices=[replace(PRO.prices[0], id="price_1P3xR7", amount=20000, display_amount="200.00")],
+)
 ADAS_PRO = Subscription(
     id="1042",
     user_id="ada",
@@ -135,6 +142,9 @@ ADAS_PRO_ENDING = Subscription(
     package=PRO,
     pending_change=None,
 )
+ADAS_TRIAL = replace(ADAS_PRO, status=SubscriptionStatus.TRIALING, trial_ends_at="2026-03-19T10:00:00.000Z")
+ADAS_PRO_CHANGING = replace(ADAS_PRO, pending_change=PendingChange(package=MAX, at="2026-05-05T10:00:00.000Z"))
+ADAS_MAX = replace(ADAS_PRO, package=MAX)
 USED = Consumption(used=250, budget=1000, overage_enabled=False, reserved=0)
 USED_UP = Consumption(used=1000, budget=1000, overage_enabled=False, reserved=0)
 EVENT_ID = "70211"
@@ -271,11 +281,20 @@ EXAMPLES: Final[dict[str, Examples]] = {
     "users": _page(ADA),
     "updateUser": _of(ADA, {"email": "ada@example.com"}),
     "generateUserToken": _of(GeneratedUserToken(token=TOKEN)),
-    "subscribe": _of(Subscribed(data=[ADAS_PRO]), {"userId": "ada", "packageIds": ["pro"]}),
+    "subscribe": Examples(
+        {"Subscribed": Subscribed(data=[ADAS_PRO]), "On trial": Subscribed(data=[ADAS_TRIAL])},
+        {
+            "At once": {"userId": "ada", "packageIds": ["pro"]},
+            "With a trial": {"userId": "ada", "packageIds": ["pro"], "trialDays": 14},
+        },
+    ),
     "subscription": _of(ADAS_PRO),
     "subscriptions": _page(ADAS_PRO),
     "cancelSubscription": _of(ADAS_PRO_ENDING, {"atPeriodEnd": True}),
-    "changeSubscription": _of(ADAS_PRO, {"packageId": "pro"}),
+    "changeSubscription": Examples(
+        {"Changed": ADAS_MAX, "Will change": ADAS_PRO_CHANGING},
+        {"Now": {"packageId": "max"}, "When the period ends": {"packageId": "max", "atPeriodEnd": True}},
+    ),
     "recordUsage": Examples(
         {
             "Counted": RecordedUsage(recorded=True, reason=None, event_id=EVENT_ID, duplicate=False, consumption=USED),

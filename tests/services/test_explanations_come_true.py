@@ -4,6 +4,7 @@ Random shops and stories, on the real database.
 """
 
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
@@ -51,7 +52,9 @@ Act = tuple[str, int, int]
 """(what, a number for it, seconds that pass before)."""
 
 acts = st.tuples(
-    st.sampled_from([*["record", "hold"] * 3, "set", "set", "take back", "ahead", "subscribe", "cancel"]),
+    st.sampled_from(
+        [*["record", "hold"] * 3, "set", "set", "take back", "ahead", "subscribe", "change later", "cancel"]
+    ),
     st.integers(0, 8),
     st.sampled_from([0, 0, 0, 1, 60, 3600, 90_000, 2_700_000]),
 )
@@ -73,15 +76,19 @@ def perform(shop: Shop, act: Act, now: datetime) -> None:
             shop.actor,
             ReserveUsage(user_id="ada", feature_id="calls", delta=number % 3 + 1, ttl_seconds=ttl_seconds),
         )
-    elif what == "subscribe":
-        try:
-            shop.subscribe(f"p{number % 4}")
-        except SubscriptionError:
-            return
-    elif what == "cancel":
-        held = list_subscriptions(shop.actor, PageRequest(limit=100), "ada").data
-        if held:
-            shop.cancel(held[number % len(held)].id, at_period_end=number % 2 == 0)
+    else:
+        with suppress(SubscriptionError):
+            arrange(shop, what, number)
+
+
+def arrange(shop: Shop, what: str, number: int) -> None:
+    held = list_subscriptions(shop.actor, PageRequest(limit=100), "ada").data
+    if what == "subscribe":
+        shop.subscribe(f"p{number % 4}")
+    elif held and what == "change later":
+        shop.change(held[number % len(held)].id, f"p{number % 4}", at_period_end=True)
+    elif held:
+        shop.cancel(held[number % len(held)].id, at_period_end=number % 2 == 0)
 
 
 def tell(catalogue: list[Terms], story: list[Act], clock: Callable[[float], object], started: datetime) -> Shop:
