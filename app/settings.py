@@ -13,6 +13,13 @@ from app.moved_clock import MovedClock
 DEVELOPMENT_SECRET_KEY = "development-only-secret-key"  # noqa: S105 — refused outside development, see `_production_has_its_secrets`
 
 
+_WEBHOOK_SECRETS = 2
+
+
+def _listed(text: str) -> tuple[str, ...]:
+    return tuple(part for each in text.split(",") if (part := each.strip()))
+
+
 def _period(seconds: float) -> Any:
     """How often beat sends the job of the field's name: seconds, or 0 for never."""
     return Field(float(seconds), ge=0, le=31 * 86_400, allow_inf_nan=False)
@@ -55,6 +62,16 @@ class Settings(BaseSettings):
     webhook_allow_private: bool = Field(
         False, description="whether webhooks may go to addresses of private networks and of this machine"
     )
+    stripe_api_key: str | None = Field(
+        None, description="Stripe's secret or restricted key; unset, there is no billing"
+    )
+    stripe_api_base: str | None = Field(
+        None, description="where Stripe's API is, if not at Stripe: the double of `make dev`"
+    )
+    stripe_webhook_secret: str | None = Field(
+        None,
+        description="what Stripe signs its webhooks to us with; two, separated by a comma, while one replaces the other",
+    )
     trial_end: Literal["ACTIVE", "CANCELLED"] = Field("ACTIVE", description="what a trial becomes when it is over")
     metrics_token: str | None = Field(
         None, min_length=16, description="who may read /metrics; unset, nobody in production"
@@ -81,6 +98,25 @@ class Settings(BaseSettings):
         if not separator or scheme not in {"postgres", "postgresql", "postgresql+psycopg"}:
             raise ValueError("must be a postgres:// or postgresql:// URL")
         return f"postgresql+psycopg://{rest}"
+
+    @field_validator("stripe_api_base")
+    @classmethod
+    def _is_an_address(cls, url: str | None) -> str | None:
+        if url is not None and not url.startswith(("https://", "http://")):
+            raise ValueError("must be an https:// or http:// URL")
+        return url and url.rstrip("/")
+
+    @field_validator("stripe_webhook_secret")
+    @classmethod
+    def _are_two_at_most(cls, secrets: str | None) -> str | None:
+        if secrets is not None and not 1 <= len(_listed(secrets)) <= _WEBHOOK_SECRETS:
+            raise ValueError("must be one secret, or two separated by a comma")
+        return secrets
+
+    @property
+    def stripe_webhook_secrets(self) -> tuple[str, ...]:
+        """The secrets that a webhook of Stripe's may be signed with; none: webhooks are not taken."""
+        return _listed(self.stripe_webhook_secret or "")
 
     @field_validator("moved_clock", mode="before")
     @classmethod

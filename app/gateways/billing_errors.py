@@ -1,0 +1,76 @@
+"""What can go wrong with the billing provider, as one small tree. What is told apart is what to do about it.
+
+    BillingError
+    ├── BillingUnavailableError       try again: no answer, or an answer that says so
+    │   └── BillingRateLimitedError   try again, later: too many calls
+    ├── BillingRefusedError           will never work: `code`, `param` and the message say why
+    │   ├── BillingNotFoundError      there is no such object, in this account and mode
+    │   └── BillingKeyReusedError     the idempotency key was used before, for other content
+    ├── BillingNotConfiguredError     no key or secret, or one that is not accepted: somebody must look at the settings
+    └── BillingSignatureError         a webhook that the provider did not send, or not now
+
+They are for services and jobs. None is a MeterlineError: who calls our API is told what it means for the call, in our words.
+"""
+
+
+class BillingError(Exception):
+    """The root. `request_id` is what the provider's support asks for."""
+
+    def __init__(self, message: str, *, request_id: str | None = None) -> None:
+        super().__init__(message)
+        self.message = message
+        self.request_id = request_id
+
+
+class BillingUnavailableError(BillingError):
+    """Whether it happened is unknown, so what makes something is tried again with the same key.
+
+    `stored`: the provider has kept this failure under the idempotency key and will repeat it for a day; take another key.
+    """
+
+    def __init__(self, message: str, *, request_id: str | None = None, stored: bool = False) -> None:
+        super().__init__(message, request_id=request_id)
+        self.stored = stored
+
+
+class BillingRateLimitedError(BillingUnavailableError):
+    """Nothing was done. `retry_after_seconds` if the provider said how long to wait; `reason`: which of its limits it was."""
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        request_id: str | None = None,
+        retry_after_seconds: float | None = None,
+        reason: str | None = None,
+    ) -> None:
+        super().__init__(message, request_id=request_id)
+        self.retry_after_seconds = retry_after_seconds
+        self.reason = reason
+
+
+class BillingRefusedError(BillingError):
+    """`code` is a word of the provider's, `param` the name that it has for the value at fault."""
+
+    def __init__(
+        self, message: str, *, request_id: str | None = None, code: str | None = None, param: str | None = None
+    ) -> None:
+        super().__init__(message, request_id=request_id)
+        self.code = code
+        self.param = param
+
+
+class BillingNotFoundError(BillingRefusedError):
+    pass
+
+
+class BillingKeyReusedError(BillingRefusedError):
+    pass
+
+
+class BillingNotConfiguredError(BillingError):
+    pass
+
+
+class BillingSignatureError(BillingError):
+    pass

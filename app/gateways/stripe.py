@@ -1,0 +1,401 @@
+"""Stripe as our billing provider. The only module that imports its SDK."""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from datetime import datetime
+from functools import cache
+from typing import Any, TypeVar
+
+import stripe
+
+from app.gateways import billing, stripe_objects
+from app.gateways.billing_errors import (
+    BillingError,
+    BillingKeyReusedError,
+    BillingNotConfiguredError,
+    BillingNotFoundError,
+    BillingRateLimitedError,
+    BillingRefusedError,
+    BillingSignatureError,
+    BillingUnavailableError,
+)
+from app.gateways.stripe_signatures import verified_payload
+from app.settings import settings
+
+# The version whose objects `stripe_objects` reads. The SDK sends its own, so a test compares: a new SDK is a decision.
+API_VERSION = "2026-10-28.endive"
+
+_PAGE_SIZE = 100
+_TRIES_AGAIN = 2
+_CONNECT_SECONDS = 3.0
+_READ_SECONDS = 15.0
+_TOO_MANY = 429
+_NOT_FOUND = 404
+_CONFLICT = 409
+_FAULTS = 500
+
+# It times our calls for Stripe and leaves a file in the user's home. There is no other switch than this global one.
+stripe.enable_telemetry = False
+
+T = TypeVar("T")
+
+
+@cache
+def stripe_gateway() -> "StripeGateway":
+    """The gateway of this process. After a fork the child must call `forget_gateway` before it uses one.
+
+    Raises:
+        BillingNotConfiguredError: STRIPE_API_KEY is not set.
+    """
+    found = settings()
+    if not found.stripe_api_key:
+        raise BillingNotConfiguredError("STRIPE_API_KEY is not set")
+    return StripeGateway(found.stripe_api_key, base=found.stripe_api_base, webhook_secrets=found.stripe_webhook_secrets)
+
+
+def forget_gateway() -> None:
+    """Let the next call make another: a child of a fork must not share its parent's connections."""
+    stripe_gateway.cache_clear()
+
+
+class StripeGateway:
+    """A BillingGateway. `base` is where the API is instead of Stripe's own address; `tries_again`: after the first try."""
+
+    def __init__(
+        self,
+        api_key: str,
+        *,
+        base: str | None = None,
+        webhook_secrets: Sequence[str] = (),
+        tries_again: int = _TRIES_AGAIN,
+        read_seconds: float = _READ_SECONDS,
+    ) -> None:
+        self._live = "_live_" in api_key
+        self._webhook_secrets = tuple(webhook_secrets)
+        client = stripe.StripeClient(
+            api_key,
+            stripe_version=API_VERSION,
+            # The default of a client is none, whatever the documentation of the module says.
+            max_network_retries=tries_again,
+            http_client=stripe.RequestsClient(timeout=(_CONNECT_SECONDS, read_seconds)),
+            base_addresses={"api": base, "files": base, "connect": base, "meter_events": base} if base else {},
+        )
+        self._api = client.v1
+
+    @property
+    def live(self) -> bool:
+        return self._live
+
+    def product(self, product_id: str) -> billing.Product:
+        return stripe_objects.product(_one(self._api.products.retrieve, product_id))
+
+    def price(self, price_id: str) -> billing.Price:
+        return stripe_objects.price(_one(self._api.prices.retrieve, price_id))
+
+    def prices(self, *, active: bool | None = None, after: str | None = None) -> billing.Page[billing.Price]:
+        return _page(self._api.prices.list, stripe_objects.price, after, active=active)
+
+    def create_product(self, name: str, *, key: str, metadata: billing.Metadata | None = None) -> billing.Product:
+        made = _made(self._api.products.create, key, name=name, metadata=dict(metadata or {}))
+        return stripe_objects.product(made)
+
+    def create_price(self, new: billing.NewPrice, *, key: str) -> billing.Price:
+        made = _made(
+            self._api.prices.create,
+            key,
+            product=new.product_id,
+            currency=new.currency,
+            unit_amount=new.amount_minor,
+            recurring=_recurring(new),
+            metadata=dict(new.metadata),
+        )
+        return stripe_objects.price(made)
+
+    def customer(self, customer_id: str) -> billing.Customer:
+        return stripe_objects.customer(_one(self._api.customers.retrieve, customer_id))
+
+    def customers(self, *, email: str | None = None, after: str | None = None) -> billing.Page[billing.Customer]:
+        return _page(self._api.customers.list, stripe_objects.customer, after, email=email)
+
+    def find_or_create_customer(
+        self, *, email: str | None, name: str | None, metadata: billing.Metadata, key: str
+    ) -> billing.Customer:
+        found = self._customer_known_as(email, metadata) if email else None
+        if found is not None:
+            return found
+        made = _made(self._api.customers.create, key, email=email, name=name, metadata=dict(metadata))
+        return stripe_objects.customer(made)
+
+    def _customer_known_as(self, email: str, metadata: billing.Metadata) -> billing.Customer | None:
+        page = self.customers(email=email)
+        while True:
+            for each in page.items:
+                if metadata.items() <= each.metadata.items():
+                    return each
+            if page.next_after is None:
+                return None
+            page = self.customers(email=email, after=page.next_after)
+
+    def create_checkout_session(self, new: billing.NewCheckout, *, key: str) -> billing.CheckoutSession:
+        return stripe_objects.checkout_session(_made(self._api.checkout.sessions.create, key, **_checkout(new)))
+
+    def checkout_session(self, session_id: str) -> billing.CheckoutSession:
+        return stripe_objects.checkout_session(_one(self._api.checkout.sessions.retrieve, session_id))
+
+    def checkout_sessions(
+        self,
+        *,
+        status: billing.CheckoutStatus | None = None,
+        created_from: datetime | None = None,
+        after: str | None = None,
+    ) -> billing.Page[billing.CheckoutSession]:
+        return _page(
+            self._api.checkout.sessions.list,
+            stripe_objects.checkout_session,
+            after,
+            status=status and status.value,
+            created=_since(created_from),
+        )
+
+    def expire_checkout_session(self, session_id: str) -> billing.CheckoutSession:
+        return stripe_objects.checkout_session(_one(self._api.checkout.sessions.expire, session_id))
+
+    def subscription(self, subscription_id: str) -> billing.ProviderSubscription:
+        return stripe_objects.subscription(_one(self._api.subscriptions.retrieve, subscription_id))
+
+    def subscriptions(
+        self, *, customer_id: str | None = None, after: str | None = None
+    ) -> billing.Page[billing.ProviderSubscription]:
+        return _page(
+            self._api.subscriptions.list, stripe_objects.subscription, after, status="all", customer=customer_id
+        )
+
+    def change_subscription(
+        self, subscription_id: str, change: billing.SubscriptionChange, *, key: str
+    ) -> billing.ProviderSubscription:
+        changed = _made(self._api.subscriptions.update, key, _existing(subscription_id), **_subscription_change(change))
+        return stripe_objects.subscription(changed)
+
+    def cancel_subscription(self, subscription_id: str) -> billing.ProviderSubscription:
+        return stripe_objects.subscription(_one(self._api.subscriptions.cancel, subscription_id))
+
+    def invoice(self, invoice_id: str) -> billing.Invoice:
+        return stripe_objects.invoice(_one(self._api.invoices.retrieve, invoice_id))
+
+    def invoices(
+        self, *, subscription_id: str | None = None, after: str | None = None
+    ) -> billing.Page[billing.Invoice]:
+        return _page(self._api.invoices.list, stripe_objects.invoice, after, subscription=subscription_id)
+
+    def events(
+        self, *, types: Sequence[str], created_from: datetime, after: str | None = None
+    ) -> billing.Page[billing.BillingEvent]:
+        return _page(
+            self._api.events.list, stripe_objects.event, after, types=list(types), created=_since(created_from)
+        )
+
+    def create_portal_session(self, customer_id: str, *, return_url: str) -> billing.PortalSession:
+        made = _made(self._api.billing_portal.sessions.create, None, customer=customer_id, return_url=return_url)
+        return stripe_objects.portal_session(made)
+
+    def create_meter(self, event_name: str, *, name: str, key: str) -> billing.Meter:
+        made = _made(
+            self._api.billing.meters.create,
+            key,
+            display_name=name,
+            event_name=event_name,
+            event_time_window="hour",
+            default_aggregation={"formula": "sum"},
+            customer_mapping={"type": "by_id", "event_payload_key": "stripe_customer_id"},
+            value_settings={"event_payload_key": "value"},
+        )
+        return stripe_objects.meter(made)
+
+    def meters(self, *, after: str | None = None) -> billing.Page[billing.Meter]:
+        return _page(self._api.billing.meters.list, stripe_objects.meter, after)
+
+    def send_meter_event(self, event_name: str, *, customer_id: str, value: int, at: datetime, identifier: str) -> None:
+        try:
+            _made(
+                self._api.billing.meter_events.create,
+                identifier,
+                event_name=event_name,
+                identifier=identifier,
+                timestamp=int(at.timestamp()),
+                payload={"stripe_customer_id": customer_id, "value": str(value)},
+            )
+        except BillingRefusedError as refused:
+            # There is a code for it that is seen in the wild and in no list of Stripe's, so the message is what tells.
+            if "already exists with identifier" not in refused.message:
+                raise
+
+    def metered_usage(
+        self, meter_id: str, *, customer_id: str, start: datetime, end: datetime
+    ) -> list[billing.MeteredUsage]:
+        found: list[billing.MeteredUsage] = []
+        page = self._usage_page(meter_id, customer_id, start, end, None)
+        while page.next_after is not None:
+            found += page.items
+            page = self._usage_page(meter_id, customer_id, start, end, page.next_after)
+        return sorted([*found, *page.items], key=lambda each: each.start)
+
+    def _usage_page(
+        self, meter_id: str, customer_id: str, start: datetime, end: datetime, after: str | None
+    ) -> billing.Page[billing.MeteredUsage]:
+        return _page(
+            lambda **asked: self._api.billing.meters.event_summaries.list(_existing(meter_id), **asked),
+            stripe_objects.metered_usage,
+            after,
+            customer=customer_id,
+            start_time=int(start.timestamp()),
+            end_time=int(end.timestamp()),
+            value_grouping_window="hour",
+        )
+
+    def create_webhook_endpoint(self, url: str, *, types: Sequence[str], key: str) -> billing.WebhookTarget:
+        made = _made(
+            self._api.webhook_endpoints.create, key, url=url, enabled_events=list(types), api_version=API_VERSION
+        )
+        return stripe_objects.webhook_target(made)
+
+    def verified_event(self, body: bytes, signature: str | None, *, now: datetime) -> billing.BillingEvent:
+        payload = verified_payload(body, signature, secrets=self._webhook_secrets, now=now)
+        try:
+            return stripe_objects.event(payload)
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            raise BillingSignatureError("the webhook's body is not an event") from error
+
+
+def _one(call: Callable[..., stripe.StripeObject], object_id: str) -> Mapping[str, Any]:
+    with _in_our_words():
+        return _plain(call(_existing(object_id)))
+
+
+def _made(call: Callable[..., stripe.StripeObject], key: str | None, *place: str, **content: Any) -> Mapping[str, Any]:
+    # Without a key of ours the SDK makes one for its own repeats.
+    options = {"idempotency_key": key} if key else {}
+    with _in_our_words():
+        return _plain(call(*place, params=_given(content), options=options))
+
+
+def _page(
+    call: Callable[..., stripe.StripeObject],
+    read: Callable[[Mapping[str, Any]], T],
+    after: str | None,
+    **wanted: Any,
+) -> billing.Page[T]:
+    with _in_our_words():
+        found = _plain(call(params=_given({**wanted, "limit": _PAGE_SIZE, "starting_after": after})))
+    last = found["data"][-1]["id"] if found["has_more"] else None
+    return billing.Page(items=[read(each) for each in found["data"]], next_after=last)
+
+
+def _plain(found: stripe.StripeObject) -> Mapping[str, Any]:
+    """Since 15.0 the SDK's objects are no dicts: no `.get`, and what is absent raises."""
+    plain: Mapping[str, Any] = found.to_dict(for_json=True)
+    return plain
+
+
+def _given(content: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in content.items() if value is not None}
+
+
+def _existing(object_id: str) -> str:
+    """With an empty id the SDK would ask for the list."""
+    if not object_id:
+        raise BillingNotFoundError("there is no object with an empty id")
+    return object_id
+
+
+def _since(moment: datetime | None) -> dict[str, int] | None:
+    return None if moment is None else {"gte": int(moment.timestamp())}
+
+
+def _recurring(new: billing.NewPrice) -> dict[str, Any] | None:
+    if new.interval is None:
+        return None
+    recurring: dict[str, Any] = {"interval": new.interval.value, "interval_count": new.interval_count}
+    return {**recurring, "usage_type": "metered", "meter": new.meter_id} if new.meter_id else recurring
+
+
+def _checkout(new: billing.NewCheckout) -> dict[str, Any]:
+    # Metadata of a session is not copied to what comes out of it, and sweeps find subscriptions by it.
+    metadata = dict(new.metadata)
+    outcome: dict[str, Any] = (
+        {"subscription_data": _given({"metadata": metadata, "trial_period_days": new.trial_days})}
+        if new.recurring
+        else {"payment_intent_data": {"metadata": metadata}}
+    )
+    if not new.recurring and not new.customer_id:
+        # Else who buys once has no customer, and nothing of theirs could be found again.
+        outcome["customer_creation"] = "always"
+    metered = [{"price": each} for each in new.metered_price_ids]
+    return {
+        "mode": "subscription" if new.recurring else "payment",
+        "line_items": [{"price": new.price_id, "quantity": 1}, *metered],
+        "success_url": new.success_url,
+        "cancel_url": new.cancel_url,
+        "client_reference_id": new.client_reference_id,
+        "customer": new.customer_id,
+        "customer_email": new.customer_email,
+        "expires_at": None if new.expires_at is None else int(new.expires_at.timestamp()),
+        "metadata": metadata,
+        **outcome,
+    }
+
+
+def _subscription_change(change: billing.SubscriptionChange) -> dict[str, Any]:
+    items = [{"id": change.item_id, "price": change.price_id}] if change.item_id else None
+    return {
+        "cancel_at_period_end": change.cancel_at_period_end,
+        "items": items,
+        "proration_behavior": items and ("create_prorations" if change.prorate else "none"),
+        "metadata": None if change.metadata is None else dict(change.metadata),
+    }
+
+
+@contextmanager
+def _in_our_words() -> Iterator[None]:
+    try:
+        yield
+    except stripe.StripeError as error:
+        raise _our_error(error) from error
+
+
+def _our_error(error: stripe.StripeError) -> BillingError:
+    message, request_id = error.user_message or type(error).__name__, error.request_id
+    status = error.http_status or 0
+    if isinstance(error, stripe.AuthenticationError | stripe.PermissionError):
+        return BillingNotConfiguredError(message, request_id=request_id)
+    if isinstance(error, stripe.RateLimitError):
+        return _rate_limited(error, message)
+    if isinstance(error, stripe.APIConnectionError) or status in (0, 200, _CONFLICT) or status >= _FAULTS:
+        return BillingUnavailableError(message, request_id=request_id, stored=_is_stored(error))
+    return _refused(error, message)
+
+
+def _rate_limited(error: stripe.StripeError, message: str) -> BillingRateLimitedError:
+    headers = error.headers or {}
+    wait = headers.get("retry-after", "")
+    return BillingRateLimitedError(
+        message,
+        request_id=error.request_id,
+        retry_after_seconds=float(wait) if wait.isdecimal() else None,
+        reason=headers.get("stripe-rate-limited-reason"),
+    )
+
+
+def _is_stored(error: stripe.StripeError) -> bool:
+    headers = error.headers or {}
+    return headers.get("idempotent-replayed") == "true" or headers.get("stripe-should-retry") == "false"
+
+
+def _refused(error: stripe.StripeError, message: str) -> BillingRefusedError:
+    # Of some classes `.code` is None although the body has one.
+    detail = _plain(error.error) if error.error else {}
+    kind = BillingRefusedError
+    if error.http_status == _NOT_FOUND:
+        kind = BillingNotFoundError
+    elif isinstance(error, stripe.IdempotencyError):
+        kind = BillingKeyReusedError
+    return kind(message, request_id=error.request_id, code=detail.get("code"), param=detail.get("param"))
