@@ -1,0 +1,38 @@
+"""A double of its own for each test, a gateway that asks it, and somebody who takes webhooks."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from app.gateways.stripe import StripeGateway
+from app.gateways.stripe_double import StripeDouble
+from tests.gateways.shop import Shop, open_shop
+from tests.gateways.takers import Taker
+
+API_KEY = "sk_test_of_the_tests"
+SECRET = "whsec_of_the_tests_0123456789"
+
+
+@pytest.fixture
+def double() -> Iterator[StripeDouble]:
+    with StripeDouble(retries=(0.01, 0.02)) as started:
+        yield started
+
+
+@pytest.fixture
+def gateway(double: StripeDouble) -> StripeGateway:
+    """Tries once, so that a test sees each failure, and sees it at once."""
+    return StripeGateway(API_KEY, base=double.url, webhook_secrets=[SECRET], tries_again=0, read_seconds=2)
+
+
+@pytest.fixture
+def taker(double: StripeDouble) -> Iterator[Taker]:
+    """Takes the double's webhooks, all of them."""
+    with Taker() as started:
+        double.world.send_webhooks_to(started.url, SECRET)
+        yield started
+
+
+@pytest.fixture
+def shop(double: StripeDouble, gateway: StripeGateway) -> Shop:
+    return open_shop(double, gateway)
