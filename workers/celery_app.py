@@ -6,6 +6,7 @@ from celery.signals import setup_logging, worker_process_init, worker_process_sh
 
 from app import logs
 from app.db import forget_engines
+from app.gateways.stripe import forget_gateway
 from app.jobs import forget_connections, make_celery, wait_until_sent
 
 celery = make_celery()
@@ -37,6 +38,7 @@ def _after_fork(**_: Any) -> None:
     """A child must not share its parent's connections. The thread that sends jobs is made anew by whoever first needs it."""
     forget_engines()
     forget_connections()
+    forget_gateway()
 
 
 @worker_process_shutdown.connect

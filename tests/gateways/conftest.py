@@ -1,8 +1,10 @@
 """A double of its own for each test, a gateway that asks it, and somebody who takes webhooks."""
 
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
+import stripe
 
 from app.gateways.stripe import StripeGateway
 from app.gateways.stripe_double import StripeDouble
@@ -23,6 +25,12 @@ def double() -> Iterator[StripeDouble]:
 def gateway(double: StripeDouble) -> StripeGateway:
     """Tries once, so that a test sees each failure, and sees it at once."""
     return StripeGateway(API_KEY, base=double.url, webhook_secrets=[SECRET], tries_again=0, read_seconds=2)
+
+
+@pytest.fixture
+def dashboard(double: StripeDouble) -> Any:
+    """What somebody does in Stripe's dashboard, by the SDK itself."""
+    return stripe.StripeClient(API_KEY, base_addresses={"api": double.url}).v1
 
 
 @pytest.fixture

@@ -7,7 +7,6 @@ import time
 from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from urllib.parse import unquote
 
 from app.gateways.stripe_double import cycles, forms, idempotency, routes
 from app.gateways.stripe_double.account import Account, Asked
@@ -132,7 +131,7 @@ class Api:
                 if fault and fault.kind is FaultKind.STORED_ERROR:
                     raise _fault()
                 given = forms.parsed(request.body.decode() if request.method == "POST" else request.query)
-                found = routes.call(self.account, request.method, unquote(request.path), given)
+                found = routes.call(self.account, request.method, request.path, given)
                 if fault and fault.kind is FaultKind.STORED_ERROR_AFTER:
                     raise _fault()
                 body = json.dumps(found, indent=2).encode()

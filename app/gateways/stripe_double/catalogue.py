@@ -100,6 +100,8 @@ def change_product(account: Account, asked: dict[str, Any], product_id: str) -> 
 
 def create_price(account: Account, asked: dict[str, Any]) -> Json:
     """POST /v1/prices"""
+    amount = _unit_amount(asked)
+    recurring = _recurring(account, asked["recurring"]) if "recurring" in asked else None
     return account.add(
         {
             "id": account.new_id("price"),
@@ -114,13 +116,13 @@ def create_price(account: Account, asked: dict[str, Any]) -> Json:
             "metadata": merged_metadata({}, asked.get("metadata", {})),
             "nickname": asked.get("nickname") or None,
             "product": _product_of_price(account, asked),
-            "recurring": _recurring(account, asked["recurring"]) if "recurring" in asked else None,
+            "recurring": recurring,
             "tax_behavior": "unspecified",
             "tiers_mode": None,
             "transform_quantity": None,
-            "type": "recurring" if "recurring" in asked else "one_time",
-            "unit_amount": _unit_amount(asked),
-            "unit_amount_decimal": str(asked["unit_amount"]),
+            "type": "recurring" if recurring else "one_time",
+            "unit_amount": amount,
+            "unit_amount_decimal": str(amount),
         },
         "price.created",
     )

@@ -4,6 +4,7 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import unquote
 
 from app.gateways.stripe_double import (
     catalogue,
@@ -42,7 +43,7 @@ class Route:
         if method != self.method:
             return None
         found = re.fullmatch(self.path.replace(":id", "([^/]+)"), path)
-        return list(found.groups()) if found else None
+        return [unquote(each) for each in found.groups()] if found else None
 
 
 ROUTES = (

@@ -20,6 +20,8 @@ from app.gateways.stripe_double.world import World
 
 _CONTROL = "/_double"
 _LARGEST_BODY = 1_000_000
+# How long a stop may take to be noticed.
+_POLL_SECONDS = 0.02
 
 
 class StripeDouble:
@@ -42,7 +44,9 @@ class StripeDouble:
         # Where a browser finds the pages. 0.0.0.0 is nowhere to go to.
         self.url = f"http://{'127.0.0.1' if host == '0.0.0.0' else host}:{self._server.server_port}"  # noqa: S104 — compared, not bound
         self.world.account.base = self.url
-        self._thread = Thread(target=self._server.serve_forever, args=(0.05,), name="stripe-double", daemon=True)
+        self._thread = Thread(
+            target=self._server.serve_forever, args=(_POLL_SECONDS,), name="stripe-double", daemon=True
+        )
 
     def start(self) -> Self:
         """Answer requests and send webhooks, in threads of their own."""
