@@ -73,7 +73,7 @@ def checkout_session(it: Object) -> billing.CheckoutSession:
 
 
 def subscription(it: Object) -> billing.ProviderSubscription:
-    """A subscription. Its items are at most the first twenty, which is all that Stripe allows one to have."""
+    """A subscription, with its first ten items: more are on further pages, and none of ours has so many."""
     return billing.ProviderSubscription(
         id=it["id"],
         customer_id=_id(it["customer"]) or "",

@@ -148,9 +148,7 @@ def price_for_sale(account: Account, price_id: str, param: str) -> Json:
     """A price that somebody may buy at. Raises ProblemError."""
     it = account.find("price", price_id, param)
     if not it["active"]:
-        raise bad_parameter(
-            "The price specified is inactive. This field only accepts active prices.", param, "price_inactive"
-        )
+        raise bad_parameter("The price specified is inactive. This field only accepts active prices.", param)
     return it
 
 

@@ -31,6 +31,7 @@ def create_customer(account: Account, asked: dict[str, Any]) -> Json:
             "balance": 0,
             "created": account.now(),
             "currency": None,
+            "customer_account": None,
             "default_source": None,
             "delinquent": False,
             "description": asked.get("description") or None,

@@ -69,6 +69,7 @@ def open_invoice(
         "amount_due": total,
         "amount_overpaid": 0,
         "amount_paid": 0,
+        "amount_paid_off_stripe": 0,
         "amount_remaining": total,
         "amount_shipping": 0,
         "application": None,
@@ -89,6 +90,7 @@ def open_invoice(
         "currency": currency,
         "custom_fields": None,
         "customer": customer["id"],
+        "customer_account": None,
         "customer_address": None,
         "customer_email": customer["email"],
         "customer_name": customer["name"],
@@ -108,7 +110,7 @@ def open_invoice(
         "from_invoice": None,
         "hosted_invoice_url": f"{account.base}/i/{invoice_id}",
         "invoice_pdf": f"{account.base}/i/{invoice_id}",
-        "issuer": {"account": None, "type": "self"},
+        "issuer": {"type": "self"},
         "last_finalization_error": None,
         "latest_revision": None,
         "lines": listed(lines, f"/v1/invoices/{invoice_id}/lines"),
@@ -252,7 +254,6 @@ def _parent(subscription: Json | None) -> Json | None:
         "subscription_details": {
             "metadata": dict(subscription["metadata"]),
             "subscription": subscription["id"],
-            "subscription_proration_date": None,
         },
         "type": "subscription_details",
     }
