@@ -7,6 +7,7 @@ import pytest
 
 from app import jobs
 from app.db import close_engines
+from app.gateways.stripe import forget_gateway
 from app.settings import settings
 
 # Nothing listens on this port of this machine: a connection is refused at once.
@@ -32,3 +33,4 @@ def _forget() -> None:
     settings.cache_clear()
     jobs.sender.cache_clear()
     jobs.results.cache_clear()
+    forget_gateway()

@@ -177,14 +177,15 @@ def test_after_an_answer_that_was_lost_the_same_key_finds_the_session(
 
 
 @pytest.mark.parametrize(("kind", "made"), [(FaultKind.STORED_ERROR, 0), (FaultKind.STORED_ERROR_AFTER, 1)])
-def test_a_failure_that_stripe_keeps_is_told_when_it_is_repeated_and_another_key_helps(
+def test_a_failure_that_stripe_keeps_is_told_and_repeated_and_another_key_helps(
     shop: Shop, kind: FaultKind, made: int
 ) -> None:
     first = failure(shop, kind)
     assert isinstance(first, BillingUnavailableError)
     with pytest.raises(BillingUnavailableError) as repeated:
         shop.checkout()
-    assert (first.stored, repeated.value.stored) == (False, True)
+    assert (first.stored, repeated.value.stored) == (True, True)
+    assert [(each.status, each.replayed) for each in shop.double.world.requests()[-2:]] == [(500, False), (500, True)]
     assert sessions(shop.double) == made
     assert shop.checkout(key="link:1:2").status is CheckoutStatus.OPEN
 

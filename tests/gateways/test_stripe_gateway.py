@@ -311,18 +311,15 @@ def test_the_key_says_whether_real_money_moves(key: str, live: bool) -> None:
 
 
 def test_the_gateway_of_the_process_is_made_from_the_settings_and_forgotten_at_a_fork(double: StripeDouble) -> None:
-    forget_gateway()
     with environment(METERLINE_ENV="development", STRIPE_API_KEY="sk_test_1", STRIPE_API_BASE=f"{double.url}/"):
         ours = stripe_gateway()
         assert ours.customers().items == []
         assert stripe_gateway() is ours
         forget_gateway()
         assert stripe_gateway() is not ours
-    forget_gateway()
 
 
 def test_without_a_key_there_is_no_gateway() -> None:
-    forget_gateway()
     with (
         environment(METERLINE_ENV="development", STRIPE_API_KEY=None),
         pytest.raises(BillingNotConfiguredError, match="STRIPE_API_KEY is not set"),

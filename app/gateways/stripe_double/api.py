@@ -96,7 +96,7 @@ class Api:
         if fault and fault.kind is FaultKind.CONFLICT:
             raise idempotency.in_use()
         if fault and fault.kind is FaultKind.ERROR:
-            raise _fault()
+            raise _fault(stored=False)
 
     def _kept_or_done(self, request: Request, request_id: str, fault: Fault | None) -> Answer:
         key = request.headers.get("idempotency-key", "") if request.method == "POST" else ""
@@ -129,11 +129,11 @@ class Api:
             self.account.asked = Asked(request_id, key or None)
             try:
                 if fault and fault.kind is FaultKind.STORED_ERROR:
-                    raise _fault()
+                    raise _fault(stored=bool(key))
                 given = forms.parsed(request.body.decode() if request.method == "POST" else request.query)
                 found = routes.call(self.account, request.method, request.path, given)
                 if fault and fault.kind is FaultKind.STORED_ERROR_AFTER:
-                    raise _fault()
+                    raise _fault(stored=bool(key))
                 body = json.dumps(found, indent=2).encode()
             except ProblemError as problem:
                 return _refusal(problem, request_id)
@@ -167,10 +167,10 @@ def _user_of_basic(value: str) -> str:
         return ""
 
 
-def _fault() -> ProblemError:
-    return ProblemError(
-        "An unknown error occurred", status=500, kind="api_error", headers={"Stripe-Should-Retry": "true"}
-    )
+def _fault(*, stored: bool) -> ProblemError:
+    # What is stored would be repeated, and Stripe says so at once.
+    headers = {"Stripe-Should-Retry": "false" if stored else "true"}
+    return ProblemError("An unknown error occurred", status=500, kind="api_error", headers=headers)
 
 
 def _refusal(problem: ProblemError, request_id: str) -> Answer:
