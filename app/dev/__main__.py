@@ -26,6 +26,7 @@ from app.dev.stack import (
     start_servers,
     wait_until_ready,
 )
+from app.dev.stripe_stand_in import past_proxies, stand_in_settings, start_stand_in
 from app.settings import Settings
 
 _STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
@@ -55,6 +56,7 @@ def dev(command: tuple[str, ...], stop_with_parent: bool) -> None:
       METERLINE_HOME  where data and dev.env are kept (.meterline)
       DATABASE_URL    a Postgres of yours in place of the embedded one
       REDIS_URL       a Redis of yours in place of the embedded one
+      STRIPE_API_KEY  an account of yours in place of the double of Stripe
     """
     if stop_with_parent:
         end_with_parent()
@@ -79,6 +81,8 @@ def _run_all(home: Home, settings: Settings) -> NoReturn:
         ensure_port_is_free(settings.port)
         servers = embedded_servers(home, settings)
         environment = start_servers(parts, servers, home, settings, log=sys.stdout)
+        stripe = start_stand_in(parts, home, settings)
+        environment |= {**stripe, **past_proxies(environment)} if stripe else {}
         migrate(environment)
         keys = seed(environment)
         processes = start_processes(parts, environment)
@@ -87,7 +91,7 @@ def _run_all(home: Home, settings: Settings) -> NoReturn:
         url = f"http://127.0.0.1:{settings.port}"
         published = {"METERLINE_URL": url, **keys, **{name: environment[name] for name in _PUBLISHED}}
         parts.enter_context(home.environment_published(published))
-        _announce(home, published)
+        _announce(home, published, stripe.get("STRIPE_API_BASE"))
         while True:
             processes.watch()
             restart_dead(servers.values())
@@ -100,13 +104,14 @@ def _run_beside(home: Home, settings: Settings, command: tuple[str, ...]) -> int
         except HomeInUseError:
             click.echo("joining the make dev that is running", err=True)
         environment = start_servers(parts, embedded_servers(home, settings), home, settings, log=sys.stderr)
+        environment |= {**stand_in_settings(home, settings), **past_proxies(environment)}
         try:
             return subprocess.run(command, env=environment, check=False).returncode
         except FileNotFoundError as error:
             raise CannotStartError(f"there is no program {command[0]}") from error
 
 
-def _announce(home: Home, published: Mapping[str, str]) -> None:
+def _announce(home: Home, published: Mapping[str, str], stripe: str | None) -> None:
     url = published["METERLINE_URL"]
     key = published.get("METERLINE_ADMIN_KEY", "")
     click.echo(
@@ -117,6 +122,7 @@ Meterline is ready: {url}   (Ctrl-C stops it)
   REST         {url}/docs
   secret key   {key}
   public key   {published.get("METERLINE_PUBLIC_KEY", "")}
+  Stripe       {stripe or "the real one, by STRIPE_API_KEY"}{" (a double: no money moves)" if stripe else ""}
   for scripts  {home.environment_file}
 
 Record usage, 400 of the 1,000 that the package of user 124 allows (the third time is refused):

@@ -41,8 +41,9 @@ class StripeDouble:
     ) -> None:
         self.world = World(kept_in=kept_in, retries=retries)
         self._server = _Server((host, port), self.world)
+        self.port = self._server.server_port
         # Where a browser finds the pages. 0.0.0.0 is nowhere to go to.
-        self.url = f"http://{'127.0.0.1' if host == '0.0.0.0' else host}:{self._server.server_port}"  # noqa: S104 — compared, not bound
+        self.url = f"http://{'127.0.0.1' if host == '0.0.0.0' else host}:{self.port}"  # noqa: S104 — compared, not bound
         self.world.account.base = self.url
         self._thread = Thread(
             target=self._server.serve_forever, args=(_POLL_SECONDS,), name="stripe-double", daemon=True

@@ -118,9 +118,14 @@ class World:
         with self._changing():
             return collecting.pay_invoice(self.account, {}, invoice_id)
 
-    def send_webhooks_to(self, url: str, secret: str, *, types: Sequence[str] = ("*",)) -> str:
-        """Have an endpoint with this secret, as if made in the dashboard; the id of it. One with the URL gets the secret."""
+    def send_webhooks_to(self, url: str, secret: str, *, types: Sequence[str] = ("*",), alone: bool = False) -> str:
+        """Have an endpoint with this secret, as if made in the dashboard; the id of it. One with the URL gets the secret.
+        `alone`: all other endpoints go.
+        """
         with self._changing():
+            for each in list(self.account.all("webhook_endpoint")):
+                if alone and each["url"] != url:
+                    webhook_endpoints.delete_endpoint(self.account, {}, each["id"])
             for each in self.account.all("webhook_endpoint"):
                 if each["url"] == url:
                     self.account.state.secrets[each["id"]] = [secret]
