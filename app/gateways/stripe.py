@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 
 import stripe
 
-from app.gateways import billing, stripe_objects
+from app.gateways import billing, stripe_objects, stripe_requests
 from app.gateways.billing_errors import (
     BillingError,
     BillingKeyReusedError,
@@ -29,7 +29,6 @@ _PAGE_SIZE = 100
 _TRIES_AGAIN = 2
 _CONNECT_SECONDS = 3.0
 _READ_SECONDS = 15.0
-_TOO_MANY = 429
 _NOT_FOUND = 404
 _CONFLICT = 409
 _FAULTS = 500
@@ -41,7 +40,7 @@ T = TypeVar("T")
 
 
 @cache
-def stripe_gateway() -> "StripeGateway":
+def stripe_gateway() -> billing.BillingGateway:
     """The gateway of this process. After a fork the child must call `forget_gateway` before it uses one.
 
     Raises:
@@ -59,7 +58,10 @@ def forget_gateway() -> None:
 
 
 class StripeGateway:
-    """A BillingGateway. `base` is where the API is instead of Stripe's own address; `tries_again`: after the first try."""
+    """The BillingGateway, which describes the methods.
+
+    `base`: where the API is, if not at Stripe's own address. `tries_again`: how often, after the first try.
+    """
 
     def __init__(
         self,
@@ -106,7 +108,7 @@ class StripeGateway:
             product=new.product_id,
             currency=new.currency,
             unit_amount=new.amount_minor,
-            recurring=_recurring(new),
+            recurring=stripe_requests.recurring(new),
             metadata=dict(new.metadata),
         )
         return stripe_objects.price(made)
@@ -137,7 +139,9 @@ class StripeGateway:
             page = self.customers(email=email, after=page.next_after)
 
     def create_checkout_session(self, new: billing.NewCheckout, *, key: str) -> billing.CheckoutSession:
-        return stripe_objects.checkout_session(_made(self._api.checkout.sessions.create, key, **_checkout(new)))
+        return stripe_objects.checkout_session(
+            _made(self._api.checkout.sessions.create, key, **stripe_requests.checkout(new))
+        )
 
     def checkout_session(self, session_id: str) -> billing.CheckoutSession:
         return stripe_objects.checkout_session(_one(self._api.checkout.sessions.retrieve, session_id))
@@ -154,7 +158,7 @@ class StripeGateway:
             stripe_objects.checkout_session,
             after,
             status=status and status.value,
-            created=_since(created_from),
+            created=stripe_requests.since(created_from),
         )
 
     def expire_checkout_session(self, session_id: str) -> billing.CheckoutSession:
@@ -173,7 +177,12 @@ class StripeGateway:
     def change_subscription(
         self, subscription_id: str, change: billing.SubscriptionChange, *, key: str
     ) -> billing.ProviderSubscription:
-        changed = _made(self._api.subscriptions.update, key, _existing(subscription_id), **_subscription_change(change))
+        changed = _made(
+            self._api.subscriptions.update,
+            key,
+            _existing(subscription_id),
+            **stripe_requests.subscription_change(change),
+        )
         return stripe_objects.subscription(changed)
 
     def cancel_subscription(self, subscription_id: str) -> billing.ProviderSubscription:
@@ -191,7 +200,11 @@ class StripeGateway:
         self, *, types: Sequence[str], created_from: datetime, after: str | None = None
     ) -> billing.Page[billing.BillingEvent]:
         return _page(
-            self._api.events.list, stripe_objects.event, after, types=list(types), created=_since(created_from)
+            self._api.events.list,
+            stripe_objects.event,
+            after,
+            types=list(types),
+            created=stripe_requests.since(created_from),
         )
 
     def create_portal_session(self, customer_id: str, *, return_url: str) -> billing.PortalSession:
@@ -275,7 +288,7 @@ def _made(call: Callable[..., stripe.StripeObject], key: str | None, *place: str
     # Without a key of ours the SDK makes one for its own repeats.
     options = {"idempotency_key": key} if key else {}
     with _in_our_words():
-        return _plain(call(*place, params=_given(content), options=options))
+        return _plain(call(*place, params=stripe_requests.given(content), options=options))
 
 
 def _page(
@@ -285,7 +298,7 @@ def _page(
     **wanted: Any,
 ) -> billing.Page[T]:
     with _in_our_words():
-        found = _plain(call(params=_given({**wanted, "limit": _PAGE_SIZE, "starting_after": after})))
+        found = _plain(call(params=stripe_requests.given({**wanted, "limit": _PAGE_SIZE, "starting_after": after})))
     last = found["data"][-1]["id"] if found["has_more"] else None
     return billing.Page(items=[read(each) for each in found["data"]], next_after=last)
 
@@ -296,62 +309,11 @@ def _plain(found: stripe.StripeObject) -> Mapping[str, Any]:
     return plain
 
 
-def _given(content: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in content.items() if value is not None}
-
-
 def _existing(object_id: str) -> str:
     """With an empty id the SDK would ask for the list."""
     if not object_id:
         raise BillingNotFoundError("there is no object with an empty id")
     return object_id
-
-
-def _since(moment: datetime | None) -> dict[str, int] | None:
-    return None if moment is None else {"gte": int(moment.timestamp())}
-
-
-def _recurring(new: billing.NewPrice) -> dict[str, Any] | None:
-    if new.interval is None:
-        return None
-    recurring: dict[str, Any] = {"interval": new.interval.value, "interval_count": new.interval_count}
-    return {**recurring, "usage_type": "metered", "meter": new.meter_id} if new.meter_id else recurring
-
-
-def _checkout(new: billing.NewCheckout) -> dict[str, Any]:
-    # Metadata of a session is not copied to what comes out of it, and sweeps find subscriptions by it.
-    metadata = dict(new.metadata)
-    outcome: dict[str, Any] = (
-        {"subscription_data": _given({"metadata": metadata, "trial_period_days": new.trial_days})}
-        if new.recurring
-        else {"payment_intent_data": {"metadata": metadata}}
-    )
-    if not new.recurring and not new.customer_id:
-        # Else who buys once has no customer, and nothing of theirs could be found again.
-        outcome["customer_creation"] = "always"
-    metered = [{"price": each} for each in new.metered_price_ids]
-    return {
-        "mode": "subscription" if new.recurring else "payment",
-        "line_items": [{"price": new.price_id, "quantity": 1}, *metered],
-        "success_url": new.success_url,
-        "cancel_url": new.cancel_url,
-        "client_reference_id": new.client_reference_id,
-        "customer": new.customer_id,
-        "customer_email": new.customer_email,
-        "expires_at": None if new.expires_at is None else int(new.expires_at.timestamp()),
-        "metadata": metadata,
-        **outcome,
-    }
-
-
-def _subscription_change(change: billing.SubscriptionChange) -> dict[str, Any]:
-    items = [{"id": change.item_id, "price": change.price_id}] if change.item_id else None
-    return {
-        "cancel_at_period_end": change.cancel_at_period_end,
-        "items": items,
-        "proration_behavior": items and ("create_prorations" if change.prorate else "none"),
-        "metadata": None if change.metadata is None else dict(change.metadata),
-    }
 
 
 @contextmanager
