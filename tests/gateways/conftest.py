@@ -15,6 +15,15 @@ API_KEY = "sk_test_of_the_tests"
 SECRET = "whsec_of_the_tests_0123456789"
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _straight_to_the_double() -> Iterator[None]:
+    """The SDK heeds proxies of the environment, which have no business here."""
+    with pytest.MonkeyPatch.context() as environment:
+        environment.setenv("NO_PROXY", "127.0.0.1")
+        environment.setenv("no_proxy", "127.0.0.1")
+        yield
+
+
 @pytest.fixture
 def double() -> Iterator[StripeDouble]:
     with StripeDouble(retries=(0.01, 0.02)) as started:
