@@ -33,7 +33,7 @@ def double() -> Iterator[StripeDouble]:
 @pytest.fixture
 def gateway(double: StripeDouble) -> StripeGateway:
     """Tries once, so that a test sees each failure, and sees it at once."""
-    return StripeGateway(API_KEY, base=double.url, webhook_secrets=[SECRET], tries_again=0, read_seconds=2)
+    return StripeGateway(API_KEY, base=double.url, webhook_secrets=[SECRET], tries_again=0, read_seconds=10)
 
 
 @pytest.fixture

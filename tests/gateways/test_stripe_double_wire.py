@@ -201,5 +201,5 @@ def test_a_meter_event_is_at_most_thirty_five_days_old_and_not_of_the_future(
     )
 
 
-def test_a_body_that_is_too_large_is_not_read(double: StripeDouble) -> None:
+def test_a_body_that_is_too_large_is_refused(double: StripeDouble) -> None:
     assert said(double, "POST", "/v1/products", "name=" + "a" * 1_000_001).status == 413

@@ -1,5 +1,6 @@
 """The double's webhooks come to whoever wants them, signed so that the gateway believes them, and get lost when a test wants."""
 
+import json
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
@@ -56,6 +57,7 @@ async def test_another_secret_an_old_one_a_future_one_and_another_body_are_refus
         lambda: gateway.verified_event(taken.body, taken.signature, now=now() + timedelta(minutes=6)),
         lambda: gateway.verified_event(taken.body, taken.signature, now=now() - timedelta(minutes=6)),
         lambda: gateway.verified_event(taken.body.replace(b"Pro", b"Pru"), taken.signature, now=now()),
+        lambda: gateway.verified_event(json.dumps(json.loads(taken.body)).encode(), taken.signature, now=now()),
         lambda: gateway.verified_event(taken.body, None, now=now()),
     ]
     for attempt in refused:

@@ -103,13 +103,13 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _handle(self) -> None:
         parts = urlsplit(self.path)
-        length = int(self.headers.get("Content-Length") or 0)
-        if length > _LARGEST_BODY:
+        # Read also if it is refused: who is still sending would not hear the answer.
+        body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        if len(body) > _LARGEST_BODY:
             self._send(Answer(http.HTTPStatus.REQUEST_ENTITY_TOO_LARGE, b""))
-            self.close_connection = True
             return
         headers = {name.lower(): value for name, value in self.headers.items()}
-        request = Request(self.command, parts.path, parts.query, headers, self.rfile.read(length))
+        request = Request(self.command, parts.path, parts.query, headers, body)
         answer = self._answer(request)
         if answer is None:
             self._hang_up()
