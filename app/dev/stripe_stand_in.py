@@ -1,8 +1,10 @@
 """Stripe for `make dev`: the double, unless the environment has a key of the real one."""
 
 import secrets
-from collections.abc import Mapping
+import time
+from collections.abc import Callable, Mapping
 from contextlib import ExitStack
+from datetime import UTC, datetime
 
 from app.dev.home import Home
 from app.gateways.stripe_double import StripeDouble
@@ -22,7 +24,7 @@ def start_stand_in(parts: ExitStack, home: Home, settings: Settings) -> dict[str
     """
     if settings.stripe_api_key:
         return {}
-    double = _at_its_port(home)
+    double = _at_its_port(home, _clock(settings))
     home.keep(_PORT, str(double.port))
     if not home.kept(_SECRET):
         home.keep(_SECRET, f"whsec_{secrets.token_urlsafe(24)}")
@@ -53,10 +55,16 @@ def past_proxies(environment: Mapping[str, str]) -> dict[str, str]:
     return {"no_proxy": listed, "NO_PROXY": listed}
 
 
-def _at_its_port(home: Home) -> StripeDouble:
+def _clock(settings: Settings) -> Callable[[], float]:
+    """The clock that everything else goes by, moved or not: events must not be of before they are asked for."""
+    moved = settings.moved_clock
+    return time.time if moved is None else lambda: moved.at(datetime.now(UTC)).timestamp()
+
+
+def _at_its_port(home: Home, clock: Callable[[], float]) -> StripeDouble:
     """Where it was last time, so that the addresses of its pages stay good; elsewhere if somebody else is there now."""
     state = home.path / _STATE
     try:
-        return StripeDouble(port=int(home.kept(_PORT) or 0), kept_in=state)
+        return StripeDouble(port=int(home.kept(_PORT) or 0), kept_in=state, clock=clock)
     except OSError:
-        return StripeDouble(kept_in=state)
+        return StripeDouble(kept_in=state, clock=clock)

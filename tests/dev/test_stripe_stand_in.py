@@ -2,6 +2,7 @@
 
 import socket
 from contextlib import ExitStack
+from datetime import UTC, datetime
 from pathlib import Path
 
 from app.dev.home import Home
@@ -48,6 +49,15 @@ def test_its_webhooks_go_to_the_port_of_this_time_alone(home: Path) -> None:
         api = gateway_of(found)._api  # noqa: SLF001 — the gateway lists no endpoints
         urls = [each.url for each in api.webhook_endpoints.list().data]
     assert urls == ["http://127.0.0.1:8002/webhooks/stripe"]
+
+
+def test_it_goes_by_the_moved_clock_like_everything_else(home: Path) -> None:
+    with ExitStack() as parts:
+        moved = settings(METERLINE_CLOCK="2031-01-31T00:00:00Z@2026-11-25T00:00:00Z")
+        gateway = gateway_of(start_stand_in(parts, Home(home), moved))
+        gateway.create_product("Pro", key="1")
+        (event,) = gateway.events(types=["product.created"], created_from=datetime(2031, 1, 31, tzinfo=UTC)).items
+        assert event.created_at >= datetime(2031, 1, 31, tzinfo=UTC)
 
 
 def test_with_a_key_of_the_real_one_there_is_no_double(home: Path) -> None:

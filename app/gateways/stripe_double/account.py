@@ -39,6 +39,8 @@ class Account:
     base: str = ""
     lock: RLock = field(default_factory=RLock)
     asked: Asked = field(default_factory=Asked)
+    # In Unix seconds; `state.shift_seconds` comes on top.
+    clock: Callable[[], float] = time.time
     # Until when everything that is due was done.
     caught_up_at: int = 0
     # While what is overdue is caught up with: the moment at which it was due.
@@ -46,7 +48,7 @@ class Account:
 
     def now(self) -> int:
         """Unix seconds, by the account's clock."""
-        return int(time.time()) + self.state.shift_seconds if self._moment is None else self._moment
+        return int(self.clock()) + self.state.shift_seconds if self._moment is None else self._moment
 
     @contextmanager
     def at(self, moment: int) -> Iterator[None]:

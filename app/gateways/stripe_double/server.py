@@ -3,7 +3,8 @@
 import http
 import json
 import socket
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Sequence
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from threading import Thread
@@ -28,7 +29,7 @@ class StripeDouble:
     """A Stripe on this machine. `url` is what STRIPE_API_BASE shall be; `world` is everything that no API moves.
 
     `port` 0 takes a free one. `kept_in`: a file that keeps the state over a restart. `retries`: seconds before each further try
-    of a webhook that nobody took.
+    of a webhook that nobody took. `clock`: in Unix seconds, where it is another than the real one.
     """
 
     def __init__(
@@ -38,8 +39,9 @@ class StripeDouble:
         port: int = 0,
         kept_in: Path | None = None,
         retries: Sequence[float] = USUAL_RETRIES,
+        clock: Callable[[], float] = time.time,
     ) -> None:
-        self.world = World(kept_in=kept_in, retries=retries)
+        self.world = World(kept_in=kept_in, retries=retries, clock=clock)
         self._server = _Server((host, port), self.world)
         self.port = self._server.server_port
         # Where a browser finds the pages. 0.0.0.0 is nowhere to go to.

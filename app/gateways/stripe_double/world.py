@@ -3,7 +3,8 @@
 Every method is safe to call from any thread, and what it changed is saved, if there is a file, when it returns.
 """
 
-from collections.abc import Iterator, Sequence
+import time
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
@@ -42,10 +43,16 @@ class Overview:
 class World:
     """One account of Stripe's, its API, and the hands that move what no API moves: buyers, banks and time."""
 
-    def __init__(self, *, kept_in: Path | None = None, retries: Sequence[float] = USUAL_RETRIES) -> None:
+    def __init__(
+        self,
+        *,
+        kept_in: Path | None = None,
+        retries: Sequence[float] = USUAL_RETRIES,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
         self._kept_in = kept_in
         self.deliveries = Deliveries(lambda: self.account, retries)
-        self.account = Account(State.load(kept_in) if kept_in else State(), self.deliveries.put)
+        self.account = Account(State.load(kept_in) if kept_in else State(), self.deliveries.put, clock=clock)
         self.api = Api(self.account)
 
     def answer(self, request: Request) -> Answer | None:
