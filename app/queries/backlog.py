@@ -20,13 +20,16 @@ class Kind(StrEnum):
     WEBHOOKS = "webhooks"
 
 
-# (table, when a row became due, which rows there are). Each is what a partial index by (tenant_id, when) is made for.
+_OF_TENANT = ("tenants o", "r.tenant_id = o.id")
+_OF_ENDPOINT = ("webhook_endpoints o", "r.tenant_id = o.tenant_id AND r.endpoint_id = o.id")
+
+# (table, whose rows, when a row became due, which rows there are). Each is what a partial index by owner and time is made for.
 _DUE = {
-    Kind.COUNTERS: ("consumptions", "period_end", "period_end IS NOT NULL"),
-    Kind.PERIODS: ("usage_periods", "period_end", "closed_at IS NULL"),
-    Kind.SUBSCRIPTIONS: ("subscriptions", "due_at", "due_at IS NOT NULL"),
-    Kind.RESERVATIONS: ("reservations", "expires_at", "status = 'HELD'"),
-    Kind.WEBHOOKS: ("webhook_deliveries", "next_attempt_at", "status = 'PENDING'"),
+    Kind.COUNTERS: ("consumptions", _OF_TENANT, "period_end", "period_end IS NOT NULL"),
+    Kind.PERIODS: ("usage_periods", _OF_TENANT, "period_end", "closed_at IS NULL"),
+    Kind.SUBSCRIPTIONS: ("subscriptions", _OF_TENANT, "due_at", "due_at IS NOT NULL"),
+    Kind.RESERVATIONS: ("reservations", _OF_TENANT, "expires_at", "status = 'HELD'"),
+    Kind.WEBHOOKS: ("webhook_deliveries", _OF_ENDPOINT, "next_attempt_at", "status = 'PENDING'"),
 }
 
 
@@ -40,11 +43,11 @@ class Counted:
 
 def oldest_due(session: Session, kind: Kind, now: datetime) -> datetime | None:
     """When the oldest row that is due became so; None: nothing is due."""
-    table, at, which = _DUE[kind]
+    table, (owners, is_owned), at, which = _DUE[kind]
     statement = f"""
-    SELECT min(o.at) FROM tenants t CROSS JOIN LATERAL (
-      SELECT r.{at} AS at FROM {table} r WHERE r.tenant_id = t.id AND r.{which} AND r.{at} <= %s ORDER BY r.{at} LIMIT 1
-    ) o
+    SELECT min(d.at) FROM {owners} CROSS JOIN LATERAL (
+      SELECT r.{at} AS at FROM {table} r WHERE {is_owned} AND r.{which} AND r.{at} <= %s ORDER BY r.{at} LIMIT 1
+    ) d
     """
     oldest: datetime | None = session.connection().exec_driver_sql(statement, (now,)).scalar_one()
     return oldest

@@ -74,7 +74,7 @@ FOLLOWING_END = f"""
 SELECT *, CASE unit
   WHEN 'DAY' THEN CASE WHEN (period_end - anchor) = (period_end::date - anchor::date) * interval '1 day'
     AND period_start + interval '1 day' = period_end THEN period_end + interval '1 day' END
-  ELSE CASE WHEN anchor + make_interval(months => n) = period_end
+  ELSE CASE WHEN mod(n, unit_months) = 0 AND anchor + make_interval(months => n) = period_end
     AND anchor + make_interval(months => n - unit_months) = period_start
     THEN anchor + make_interval(months => n + unit_months) END
   END AS following_end

@@ -19,7 +19,7 @@ DELIVERY = """{
 @pytest.fixture
 async def hooked(caller: Caller) -> dict[str, Any]:
     """An endpoint that waits for two webhooks about Ada, the first of which says that 80 % are used."""
-    made: dict[str, Any] = await caller.rest("POST", "/webhook-endpoints", url=URL)
+    made: dict[str, Any] = await caller.rest("POST", "/webhook-endpoints", url=URL, eventTypes=["usage.threshold"])
     await caller.rest("POST", "/features", id="calls", type="CONSUMABLE")
     terms = {"id": "calls", "entitlement": {"limit": 10, "resetPeriod": "MONTH"}}
     await caller.rest("POST", "/packages", id="pro", features=[terms])

@@ -42,7 +42,10 @@ def cases(draw: st.DrawFn) -> Case:
 def by_rule(case: Case) -> datetime | None:
     """The end of the period after it, if the anchor has such a period at all."""
     anchor, unit, period = case
-    for n in range(402 if unit is ResetPeriod.DAY else 42):
+    longest_unit_days = {ResetPeriod.DAY: 1, ResetPeriod.MONTH: 28, ResetPeriod.YEAR: 365}[unit]
+    n_at_most = (period.start - anchor).days // longest_unit_days + 1
+    n_at_least = 0 if unit is not ResetPeriod.DAY else n_at_most - 1
+    for n in range(max(n_at_least, 0), n_at_most + 1):
         if nth_period(anchor, unit, n) == period:
             return nth_period(anchor, unit, n + 1).end
     return None

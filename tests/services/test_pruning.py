@@ -15,8 +15,8 @@ from app.services.pruning import prune
 from app.services.sweeps import Swept
 from tests.environment import environment
 from tests.services.at_once import at_once
-from tests.services.news import listen
 from tests.services.shop import Shop, counted
+from tests.services.told import listen
 from tests.tenants import new_tenant
 
 NOW = datetime(2028, 2, 10, 12, tzinfo=UTC)
@@ -177,7 +177,7 @@ def test_months_that_the_ledger_does_not_keep_go_with_their_closed_periods(used:
     with environment(DATABASE_URL=database_url, USAGE_RETENTION_DAYS="400"):
         assert prune() == Swept(handled=12 + 1, set_aside=0, more=False)
         assert used.ledger("delta") == [(3,)]
-        assert periods(used) == ["2026-11-01", "2026-12-02"]
+        assert periods(used) == ["2026-01-10", "2026-11-01", "2026-12-02"]
         assert prune() == Swept(handled=0, set_aside=0, more=False)
 
 

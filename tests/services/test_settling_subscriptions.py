@@ -18,9 +18,9 @@ from app.services.subscription_dates import settle_due
 from app.services.sweeps import Swept
 from tests.environment import environment
 from tests.services.at_once import at_once
-from tests.services.news import listen, told
 from tests.services.shop import Shop, counted
 from tests.services.test_statement_counts import cost
+from tests.services.told import listen, messages
 from tests.tenants import new_tenant
 
 START, PERIOD_END, A_WEEK_LATER = "2026-01-31T10:00:00Z", "2026-02-28T10:00:00.000Z", "2026-03-07T10:00:00Z"
@@ -106,7 +106,7 @@ def test_every_tenants_are_settled_and_told_of_to_that_tenant_alone() -> None:
     with freeze_time(A_WEEK_LATER):
         assert settle_due() == Swept(handled=3, set_aside=0, more=False)
         for shop, users in zip(shops, (2, 1, 0), strict=True):
-            assert [(type_, data["userId"], data["package"]["id"]) for type_, data in told(shop)] == [
+            assert [(type_, data["userId"], data["package"]["id"]) for type_, data in messages(shop)] == [
                 ("subscription.updated", f"user-{number}", "max") for number in range(users)
             ]
 
@@ -142,7 +142,7 @@ def test_settlers_at_once_share_the_work_and_nothing_is_told_twice() -> None:
     with freeze_time(A_WEEK_LATER):
         swept = at_once(settle_due, settle_due, settle_due)
         assert sum(each.handled for each in swept) == 60
-        assert sorted(data["userId"] for _, data in told(shop)) == sorted(f"user-{number}" for number in range(60))
+        assert sorted(data["userId"] for _, data in messages(shop)) == sorted(f"user-{number}" for number in range(60))
     assert packages_of(shop) == ["max"] * 60
 
 
@@ -163,7 +163,7 @@ def test_a_row_that_cannot_be_settled_is_set_aside_and_the_others_are_done() -> 
         with poisoned(shop, "user-7") as poison:
             assert settle_due() == Swept(handled=24, set_aside=1, more=False)
             assert packages_of(shop) == [*["max"] * 7, "pro", *["max"] * 17]
-            assert "user-7" not in {data["userId"] for _, data in told(shop)}
+            assert "user-7" not in {data["userId"] for _, data in messages(shop)}
             ((row_id, attempts, error),) = faults(shop)
             assert (row_id, attempts) == (poison, 1)
             assert "poison" in error
@@ -173,7 +173,7 @@ def test_a_row_that_cannot_be_settled_is_set_aside_and_the_others_are_done() -> 
         clock.tick(3600)
         assert settle_due() == Swept(handled=1, set_aside=0, more=False)
         assert faults(shop) == []
-        assert (len(told(shop)), packages_of(shop)) == (25, ["max"] * 25)
+        assert (len(messages(shop)), packages_of(shop)) == (25, ["max"] * 25)
 
 
 def test_the_run_is_noted() -> None:

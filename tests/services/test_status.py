@@ -164,8 +164,8 @@ def test_periods_that_are_not_closed_and_webhooks_are_found(time: FrozenDateTime
         at=BEGUN,
     )
     execute(
-        "WITH e AS (INSERT INTO webhook_endpoints (tenant_id, url, event_types, status, salt, created_at, updated_at) "
-        "VALUES (:t, 'https://a.test', '{}', 'ENABLED', '', :at, :at) RETURNING id), "
+        "WITH e AS (INSERT INTO webhook_endpoints (tenant_id, url, event_types, status, failures, salt, created_at, updated_at) "
+        "VALUES (:t, 'https://a.test', '{}', 'ENABLED', 0, '', :at, :at) RETURNING id), "
         "m AS (INSERT INTO webhook_messages (tenant_id, type, data, created_at) "
         "VALUES (:t, 'usage.reset', '{}', :at) RETURNING id) "
         "INSERT INTO webhook_deliveries (tenant_id, endpoint_id, message_id, status, attempts, next_attempt_at, settled_at) "

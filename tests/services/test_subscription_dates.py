@@ -22,8 +22,8 @@ from app.services import packages
 from app.services.explanations import explain
 from app.services.subscription_dates import settle_due
 from tests.environment import environment
-from tests.services.news import listen, told
 from tests.services.shop import DAY, MONTH, YEAR, Shop, counted
+from tests.services.told import listen, messages
 
 ACTIVE, TRIALING, CANCELLED = SubscriptionStatus.ACTIVE, SubscriptionStatus.TRIALING, SubscriptionStatus.CANCELLED
 START = "2026-01-31T10:00:00.000Z"
@@ -438,7 +438,7 @@ def test_endpoints_are_told_of_everything_that_happens_to_subscriptions(market: 
         settle_due()
         ended = market.subscription(base.id)
 
-    assert told(market) == [
+    assert messages(market) == [
         ("subscription.created", plain(base)),
         ("subscription.created", plain(boost)),
         ("subscription.updated", plain(pending)),
@@ -459,12 +459,12 @@ def test_endpoints_are_told_once_and_only_of_what_they_want(market: Shop) -> Non
         base, _ = market.subscribe("pro", "boost")
         market.cancel(base.id, at_period_end=True)
         clock.move_to(PERIOD_END)
-        assert told(market) == []
+        assert messages(market) == []
         settle_due()
         settle_due()
         market.cancel(base.id)
         views = market.subscriptions()
-    assert told(market) == [("subscription.cancelled", plain(view)) for view in views]
+    assert messages(market) == [("subscription.cancelled", plain(view)) for view in views]
 
 
 def test_a_change_that_is_settled_by_a_call_is_told_of_too(market: Shop) -> None:
@@ -476,4 +476,4 @@ def test_a_change_that_is_settled_by_a_call_is_told_of_too(market: Shop) -> None
         changed = market.subscription(base.id)
         cancelled = market.cancel(base.id)
         settle_due()
-    assert told(market) == [("subscription.updated", plain(changed)), ("subscription.cancelled", plain(cancelled))]
+    assert messages(market) == [("subscription.updated", plain(changed)), ("subscription.cancelled", plain(cancelled))]

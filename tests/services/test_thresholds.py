@@ -38,7 +38,7 @@ def event(delta: int, **more: str) -> RecordUsage:
 
 
 def test_each_threshold_is_told_once_in_its_period_with_all_that_there_is_to_know(shop: Shop) -> None:
-    listen(shop)
+    listen(shop, PASSED, REACHED)
     with freeze_time("2026-03-05T10:00:00Z"):
         shop.user("bob")
         shop.subscribe("pro", user_id="bob")
@@ -60,7 +60,7 @@ def test_each_threshold_is_told_once_in_its_period_with_all_that_there_is_to_kno
 
 
 def test_a_new_period_begins_anew(shop: Shop) -> None:
-    listen(shop)
+    listen(shop, PASSED, REACHED)
     with freeze_time("2026-03-05T10:00:00Z") as time:
         shop.user("bob")
         shop.subscribe("pro", user_id="bob")
@@ -76,7 +76,7 @@ def test_a_new_period_begins_anew(shop: Shop) -> None:
 
 
 def test_one_event_can_pass_several_and_a_set_passes_them_too(shop: Shop) -> None:
-    listen(shop)
+    listen(shop, PASSED, REACHED)
     shop.record(99, SET)
     assert told(shop) == [(PASSED, 80, 99)]
     shop.record(100, SET)
@@ -84,7 +84,7 @@ def test_one_event_can_pass_several_and_a_set_passes_them_too(shop: Shop) -> Non
 
 
 def test_a_refused_event_tells_that_the_limit_is_reached(shop: Shop) -> None:
-    listen(shop)
+    listen(shop, PASSED, REACHED)
     shop.record(70)
     assert shop.record(31).recorded is False
     assert shop.record(31).recorded is False
@@ -92,7 +92,7 @@ def test_a_refused_event_tells_that_the_limit_is_reached(shop: Shop) -> None:
 
 
 def test_a_limit_of_zero_is_reached_by_the_first_refusal_and_no_threshold_is_passed(shop: Shop) -> None:
-    listen(shop)
+    listen(shop, PASSED, REACHED)
     shop.feature("exports")
     shop.package("none", counted(0, feature_id="exports"))
     shop.user("bob")
@@ -102,7 +102,7 @@ def test_a_limit_of_zero_is_reached_by_the_first_refusal_and_no_threshold_is_pas
 
 
 def test_with_overage_thresholds_go_on_and_no_limit_is_reached(shop: Shop) -> None:
-    listen(shop)
+    listen(shop, PASSED, REACHED)
     shop.feature("mails")
     features.update_feature(shop.actor, "mails", UpdateFeature(usage_thresholds=[100, 150, 200]))
     shop.package("open", counted(10, overage=True, feature_id="mails"))
@@ -114,7 +114,7 @@ def test_with_overage_thresholds_go_on_and_no_limit_is_reached(shop: Shop) -> No
 
 
 def test_without_a_limit_nothing_is_passed(shop: Shop) -> None:
-    listen(shop)
+    listen(shop, PASSED, REACHED)
     shop.feature("mails")
     shop.package("free", counted(None, feature_id="mails"))
     shop.user("bob")
@@ -124,14 +124,14 @@ def test_without_a_limit_nothing_is_passed(shop: Shop) -> None:
 
 
 def test_no_thresholds_at_all_switch_them_off_and_the_limit_is_still_told(shop: Shop) -> None:
-    listen(shop)
+    listen(shop, PASSED, REACHED)
     features.update_feature(shop.actor, "calls", UpdateFeature(usage_thresholds=[]))
     shop.record(100)
     assert told(shop) == [(REACHED, None, 100)]
 
 
 def test_holds_are_not_usage_and_a_commit_is(shop: Shop) -> None:
-    listen(shop)
+    listen(shop, PASSED, REACHED)
     held = reserve_usage(shop.actor, ReserveUsage(user_id="ada", feature_id="calls", delta=90))
     assert told(shop) == []
     assert held.reservation is not None
@@ -143,25 +143,25 @@ def test_taking_a_taking_back_back_passes_a_threshold(shop: Shop) -> None:
     features.update_feature(shop.actor, "calls", UpdateFeature(usage_thresholds=[50]))
     shop.record(60)
     taken = shop.record(-20)
-    listen(shop)
+    listen(shop, PASSED, REACHED)
     revert_usage(shop.actor, taken.event_id)
     assert told(shop) == [(PASSED, 50, 60)]
 
 
 def test_a_batch_tells_what_each_of_its_events_passes(shop: Shop) -> None:
-    listen(shop)
+    listen(shop, PASSED, REACHED)
     batches.record_batch(shop.actor, RecordUsages(events=[event(50), event(30), event(-40), event(60), event(1)]))
     assert told(shop) == [(PASSED, 80, 80), (PASSED, 100, 100), (REACHED, None, 100)]
 
 
 def test_a_batch_that_is_refused_tells_of_the_refusal_alone(shop: Shop) -> None:
-    listen(shop)
+    listen(shop, PASSED, REACHED)
     batches.record_batch(shop.actor, RecordUsages(events=[event(90), event(11)], all_or_nothing=True))
     assert told(shop) == [(REACHED, None, 0)]
 
 
 def test_a_batch_with_a_mistake_tells_nothing(shop: Shop) -> None:
-    listen(shop)
+    listen(shop, PASSED, REACHED)
     wrong = RecordUsage(user_id="nobody", feature_id="calls")
     batches.record_batch(shop.actor, RecordUsages(events=[event(90), wrong], all_or_nothing=True))
     assert told(shop) == []
@@ -169,7 +169,7 @@ def test_a_batch_with_a_mistake_tells_nothing(shop: Shop) -> None:
 
 def test_a_repeat_tells_nothing_anew(shop: Shop) -> None:
     shop.record(90, idempotency_key="k")
-    listen(shop)
+    listen(shop, PASSED, REACHED)
     assert shop.record(90, idempotency_key="k").duplicate is True
     assert told(shop) == []
 
@@ -183,7 +183,7 @@ def test_only_what_an_endpoint_wants_is_written_and_only_in_its_tenant(shop: Sho
 
 
 def test_twenty_at_once_tell_each_threshold_once(shop: Shop) -> None:
-    listen(shop)
+    listen(shop, PASSED, REACHED)
     answers = at_once(*[lambda: patiently(lambda: shop.record(5)) for _ in range(20)])
     assert [answer.recorded for answer in answers] == [True] * 20
     assert told(shop) == [(PASSED, 80, 80), (PASSED, 100, 100), (REACHED, None, 100)]
@@ -194,13 +194,13 @@ def test_nothing_passed_costs_no_statement_and_without_an_endpoint_one(shop: Sho
     shop.record(1)
     assert cost(lambda: usage.record_many(calls)) == 3
     assert cost(lambda: usage.record_many([(shop.actor, event(70))])) == 4
-    listen(shop)
+    listen(shop, PASSED, REACHED)
     # Whether somebody wants to know, the names, the messages.
     assert cost(lambda: usage.record_many([(shop.actor, event(19))])) == 6
 
 
 def test_a_period_of_a_day_has_its_own(shop: Shop) -> None:
-    listen(shop)
+    listen(shop, PASSED, REACHED)
     shop.feature("mails")
     shop.package("daily", counted(10, DAY, feature_id="mails"))
     with freeze_time("2026-03-05T10:00:00Z") as time:

@@ -1,7 +1,6 @@
 """Periods that have ended are closed, whoever comes first: the job, or the user."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import datetime
 from typing import Any
 
@@ -13,7 +12,7 @@ from sqlmodel import Session, select
 from app import clock, models
 from app.contract.reservations import CommitReservation, ReserveUsage
 from app.db import engine, transaction
-from app.domain.webhooks import EndpointStatus, WebhookEventType
+from app.domain.webhooks import WebhookEventType
 from app.queries import usage_periods as queries
 from app.services import usage_resets
 from app.services.books import check_books
@@ -22,6 +21,7 @@ from app.services.reverts import revert_usage
 from app.services.usage_resets import reset_due
 from tests.services.at_once import at_once
 from tests.services.shop import DAY, SET, YEAR, Shop, counted
+from tests.services.told import listen, messages
 
 Row = tuple[str, str, int, int | None, bool, bool]
 """(start, end, used, limit, overage, whether it is closed)"""
@@ -69,31 +69,6 @@ def books_are_right(shop: Shop) -> bool:
     with Session(engine()) as session:
         app_id = session.get_one(models.Tenant, shop.actor.tenant_id).public_id
     return not [difference for part in check_books(app_id) for difference in part.differences]
-
-
-@contextmanager
-def endpoint(shop: Shop) -> Iterator[None]:
-    """Somebody who wants to be told of resets."""
-    now = clock.now()
-    with transaction() as session:
-        session.add(
-            models.WebhookEndpoint(
-                tenant_id=shop.actor.tenant_id,
-                url="https://example.com/hook",
-                event_types=[WebhookEventType.USAGE_RESET],
-                status=EndpointStatus.ENABLED,
-                salt=b"salt",
-                created_at=now,
-                updated_at=now,
-            )
-        )
-    yield
-
-
-def told(shop: Shop) -> list[dict[str, Any]]:
-    with Session(engine()) as session:
-        messages = select(models.WebhookMessage).where(models.WebhookMessage.tenant_id == shop.actor.tenant_id)
-        return [message.data for message in session.exec(messages.order_by(models.WebhookMessage.id))]  # type: ignore[arg-type]
 
 
 def test_a_period_that_has_ended_is_closed_and_its_counter_moves_on(pro: Shop) -> None:
@@ -309,7 +284,8 @@ def test_several_at_once_close_each_period_once_and_nobody_waits_for_a_counter_i
             pro.subscribe("pro", user_id=f"u{number}")
             pro.record(number + 1, user_id=f"u{number}") if number < 10 else pro.record(user_id=f"u{number}")
         time.move_to("2026-02-10T00:00:00Z")
-        with endpoint(pro), transaction() as session:
+        listen(pro, WebhookEventType.USAGE_RESET)
+        with transaction() as session:
             held = session.connection().execute(
                 text("SELECT user_key FROM consumptions WHERE tenant_id = :id ORDER BY 1 LIMIT 1 FOR UPDATE"),
                 {"id": pro.actor.tenant_id},
@@ -319,18 +295,19 @@ def test_several_at_once_close_each_period_once_and_nobody_waits_for_a_counter_i
             assert len(history(pro)) == 39
         reset_due()
         assert len(history(pro)) == 40
-        assert len(told(pro)) == 40
+        assert len(messages(pro)) == 40
         assert held_key in {row[1] for row in pro.rows("usage_periods")["usage_periods"]}
 
 
 def test_endpoints_are_told_of_each_reset_once(pro: Shop) -> None:
-    with freeze_time("2026-01-10T00:00:00Z") as time, endpoint(pro):
+    with freeze_time("2026-01-10T00:00:00Z") as time:
+        listen(pro, WebhookEventType.USAGE_RESET)
         pro.subscribe("pro")
         pro.record(4)
         time.move_to("2026-03-10T00:00:00Z")
         reset_due()
         reset_due()
-        assert told(pro) == [
+        assert [data for _, data in messages(pro)] == [
             {
                 "userId": "ada",
                 "featureId": "calls",

@@ -323,7 +323,7 @@ def test_who_comes_back_after_its_lease_writes_nothing(shop: Shop, receiver: Rec
 
 
 def test_two_deliverers_at_once_send_nothing_twice(shop: Shop, receiver: Receiver) -> None:
-    endpoint = hooked(shop, receiver)
+    endpoint = hooked(shop, receiver, event_types=[WebhookEventType.USAGE_THRESHOLD])
     for number in range(20):
         shop.user(f"user-{number}")
         shop.subscribe("pro", user_id=f"user-{number}")

@@ -16,6 +16,7 @@ from tests.services.at_once import at_once
 from tests.services.shop import EVERYTHING, NOWHERE, Shop, counted
 from tests.services.told import told
 
+OF_USAGE = [WebhookEventType.USAGE_THRESHOLD, WebhookEventType.USAGE_LIMIT_REACHED]
 URL = "https://example.com/hook"
 
 
@@ -128,7 +129,7 @@ def test_endpoints_come_in_pages_oldest_first(shop: Shop) -> None:
 
 
 def test_a_disabled_endpoint_is_told_nothing_and_what_waited_for_it_is_given_up(shop: Shop) -> None:
-    endpoint = made(shop)
+    endpoint = made(shop, event_types=OF_USAGE)
     reach_a_limit(shop)
     disabled = updated(shop, endpoint, status=EndpointStatus.DISABLED)
     assert (disabled.status, disabled.disabled_reason) == (EndpointStatus.DISABLED, None)
@@ -151,7 +152,7 @@ def test_a_disabled_endpoint_is_told_nothing_and_what_waited_for_it_is_given_up(
 
 
 def test_a_deleted_endpoint_takes_its_deliveries_along(shop: Shop) -> None:
-    endpoint, other = made(shop), made(shop)
+    endpoint, other = made(shop, event_types=OF_USAGE), made(shop, event_types=OF_USAGE)
     reach_a_limit(shop)
     assert webhooks.delete_webhook_endpoint(shop.actor, endpoint.id).id == endpoint.id
 
