@@ -61,6 +61,7 @@ class _Run:
         self._taken: list[Position] = []
 
     def due(self, session: Session, tenant_id: int, now: datetime, limit: int, but_not: Sequence[str]) -> list[Pair]:
+        """The next counters, locked; when there are no more, pairs that left periods behind."""
         after = self._done.get(tenant_id, BEFORE_ALL)
         self._taken = queries.ended_counters(session, tenant_id, now, after, limit, but_not)
         pairs = [(tenant_id, user_key, feature_key) for _, user_key, feature_key in self._taken]
@@ -70,6 +71,7 @@ class _Run:
         return pairs
 
     def close(self, session: Session, due: Sequence[Pair], now: datetime) -> None:
+        """What is plain in one statement, the rest by the rules; by these alone if somebody has to be told of each."""
         tenant_id, rest = due[0][0], due
         if not outbox.wanted(session, {(tenant_id, WebhookEventType.USAGE_RESET)}):
             plain = queries.close_plain(session, due, now)
@@ -81,6 +83,7 @@ class _Run:
 
 
 def close_by_rules(session: Session, pairs: Sequence[Pair], now: datetime) -> None:
+    """Close what has ended of pairs whose counters are locked, and bring these to the present."""
     counters = queries.counters_of(session, pairs)
     tenures = queries.tenures(session, pairs, now)
     left = queries.left_periods(session, pairs, now)

@@ -10,22 +10,23 @@ import sys
 import tempfile
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 
 import click
 
-from app import clock
 from tests.benchmarks import table
 from tests.benchmarks.figures import Figure, Figures
 from tests.benchmarks.growth import Grown, measure_growth
 from tests.benchmarks.measures import interleaved
+from tests.benchmarks.resets import Resets, measure_resets
 from tests.benchmarks.samples import Sample
 from tests.benchmarks.scenarios import KINDS, NAMES, Scenario, scenarios
 from tests.benchmarks.servers import Servers
 from tests.benchmarks.stage import Stage
 from tests.benchmarks.targets import CLIENTS, Target, targets
 
-GROWTH = "growth"
+GROWTH, RESETS = "growth", "resets"
 
 
 class Numbers(click.ParamType):
@@ -50,6 +51,7 @@ class Options:
     rounds: int
     names: list[str]
     powers: list[int]
+    resets: int
 
 
 @click.command(help=__doc__)
@@ -59,7 +61,7 @@ class Options:
 @click.option("--users", default=10_000, show_default=True, help="Users that the load is spread over.")
 @click.option(
     "--only",
-    type=click.Choice([*NAMES, GROWTH]),
+    type=click.Choice([*NAMES, GROWTH, RESETS]),
     multiple=True,
     help="Measure this and nothing else. Can be given more than once.",
 )
@@ -72,6 +74,12 @@ class Options:
     help="Lengths of the ledger, as powers of ten, each compared with 10^4. 7 takes minutes to fill; '' is none.",
 )
 @click.option(
+    "--resets",
+    default=1_000_000,
+    show_default=True,
+    help="Counters whose period ends in the same minute. A million take a minute to make; 0 is none.",
+)
+@click.option(
     "--json", "json_path", type=click.Path(dir_okay=False, path_type=Path), help="Also write the figures here."
 )
 def main(
@@ -81,20 +89,30 @@ def main(
     users: int,
     only: Sequence[str],
     powers: list[int],
+    resets: int,
     json_path: Path | None,
 ) -> None:
     names = [name for name in NAMES if name in only or not only]
-    options = Options(seconds, clients, users, rounds, names, powers if GROWTH in only or not only else [])
+    options = Options(
+        seconds,
+        clients,
+        users,
+        rounds,
+        names,
+        powers if GROWTH in only or not only else [],
+        resets if RESETS in only or not only else 0,
+    )
     with tempfile.TemporaryDirectory(prefix="meterline-bench-", ignore_cleanup_errors=True) as path:
         home = Path(path)
         home.chmod(0o711)  # root's Postgres is another user
         with Servers(home) as servers:
             figures = _measure(servers, options)
             growth = _measure_growth(servers, options)
-    reached = targets(figures, growth.get("rest", {}))
+            resets_found = _measure_resets(servers, options)
+    reached = targets(figures, growth.get("rest", {}), resets_found)
     _print(table.target_block(reached))
     if json_path:
-        json_path.write_text(json.dumps(_as_json(options, figures, growth, reached), indent=2) + "\n")
+        json_path.write_text(json.dumps(_as_json(options, figures, growth, resets_found, reached), indent=2) + "\n")
 
 
 def _measure(servers: Servers, options: Options) -> Figures:
@@ -134,15 +152,27 @@ def _measure_growth(servers: Servers, options: Options) -> dict[str, dict[int, F
     return growth
 
 
+def _measure_resets(servers: Servers, options: Options) -> Resets | None:
+    if not options.resets:
+        return None
+    resets = measure_resets(servers, options.resets, clients=CLIENTS, say=_say)
+    _print([*table.resets_block(resets), ""])
+    return resets
+
+
 def _by_power(grown: tuple[Grown, Sequence[Sample]]) -> int:
     return grown[0][1]
 
 
 def _as_json(
-    options: Options, figures: Figures, growth: dict[str, dict[int, Figure]], reached: Sequence[Target]
+    options: Options,
+    figures: Figures,
+    growth: dict[str, dict[int, Figure]],
+    resets: Resets | None,
+    reached: Sequence[Target],
 ) -> dict[str, object]:
     return {
-        "at": clock.now().isoformat(),
+        "at": datetime.now(UTC).isoformat(timespec="seconds"),
         "machine": {"cores": os.cpu_count(), "system": platform.platform(), "python": platform.python_version()},
         "options": {"seconds": options.seconds, "rounds": options.rounds, "users": options.users},
         "figures": [figure.to_json() for figure in figures],
@@ -151,6 +181,7 @@ def _as_json(
             for by_power in growth.values()
             for power, figure in by_power.items()
         ],
+        "resets": resets.to_json() if resets else None,
         "targets": [_target_as_json(target) for target in reached],
     }
 

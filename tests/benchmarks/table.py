@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from tests.benchmarks.figures import Figure, Figures, cpu_ratio, ratio
 from tests.benchmarks.growth import SMALLEST
+from tests.benchmarks.resets import Resets
 from tests.benchmarks.samples import Spread
 from tests.benchmarks.scenarios import DISTINCT
 from tests.benchmarks.targets import Target
@@ -28,6 +29,19 @@ def growth_block(growth: Mapping[str, Mapping[int, Figure]]) -> Iterator[str]:
             time, cpu = ratio(shortest.rates, figure.rates), cpu_ratio(figure, shortest)
             yield _line(figure, "", f"10^{power}") + f"{_median(time):>12}{_number(cpu, 2):>12}"
         yield ""
+
+
+def resets_block(resets: Resets) -> Iterator[str]:
+    """Closing periods, and what recordUsage notices of it."""
+    yield f"{f'{resets.counters:,} periods end':30}{'counters/s':>20}{'REST/s':>10}{'p50 ms':>9}{'p99 ms':>9}"
+    yield f"{'bare UPDATE + INSERT':30}{resets.bare_per_second:>20,.0f}"
+    yield f"{'two workers':30}{resets.closed_per_second:>20,.0f}"
+    for words, rate, sample in (
+        ("REST alone", None, resets.alone),
+        ("two workers and REST", resets.closed_under_load_per_second, resets.meanwhile),
+    ):
+        closed = f"{rate:,.0f}" if rate else ""
+        yield f"{words:30}{closed:>20}{sample.per_second:>10.0f}{sample.p50_ms:>9.2f}{sample.p99_ms:>9.2f}"
 
 
 def target_block(targets: Sequence[Target]) -> Iterator[str]:

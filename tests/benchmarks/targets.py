@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from tests.benchmarks.figures import Figure, Figures, cpu_ratio, ratio
 from tests.benchmarks.growth import SMALLEST
+from tests.benchmarks.resets import Resets
 from tests.benchmarks.samples import Spread
 from tests.benchmarks.scenarios import DISTINCT, HOT
 
@@ -30,7 +31,7 @@ class Target:
         return self.reached.median <= self.wanted if self.is_ceiling else self.reached.median >= self.wanted
 
 
-def targets(figures: Figures, growth: Mapping[int, Figure]) -> list[Target]:
+def targets(figures: Figures, growth: Mapping[int, Figure], resets: Resets | None = None) -> list[Target]:
     """`growth` by the power of ten of the ledger's length."""
 
     def at_64(name: str, users: str = DISTINCT) -> Figure | None:
@@ -47,6 +48,7 @@ def targets(figures: Figures, growth: Mapping[int, Figure]) -> list[Target]:
         _throughput("REST, one user : distinct users", 0.5, at_64("rest", HOT), rest),
         Target("REST, p99 : p50", 4, ratio(_p99s(rest), _p50s(rest)), is_ceiling=True),
         Target("a lone client's p50, REST : FastAPI", 1.5, ratio(_p50s(lone), _p50s(their_lone)), is_ceiling=True),
+        *_resets(resets),
         _growth(growth),
     ]
 
@@ -65,6 +67,16 @@ def _growth(by_power: Mapping[int, Figure]) -> Target:
     grown, small = by_power[longest], by_power[SMALLEST]
     # Seconds for each call, hence the smallest's rate on top.
     return Target(words, wanted, ratio(small.rates, grown.rates), cpu_ratio(grown, small), is_ceiling=True)
+
+
+def _resets(resets: Resets | None) -> list[Target]:
+    words = "periods closed : bare UPDATE + INSERT", "p99 of REST while closing : alone"
+    if resets is None:
+        return [Target(words[0], 0.5, None), Target(words[1], 3, None, is_ceiling=True)]
+    return [
+        Target(words[0], 0.5, Spread.of([resets.closed_per_second / resets.bare_per_second])),
+        Target(words[1], 3, Spread.of([resets.meanwhile.p99_ms / resets.alone.p99_ms]), is_ceiling=True),
+    ]
 
 
 def _p50s(figure: Figure | None) -> Sequence[float] | None:

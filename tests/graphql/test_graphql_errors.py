@@ -28,6 +28,8 @@ SAMPLES = {
             "SubscriptionNotFoundError",
             "UsageEventNotFoundError",
             "ReservationNotFoundError",
+            "WebhookDeliveryNotFoundError",
+            "WebhookEndpointNotFoundError",
             "NotFoundError",
         ],
         (),
