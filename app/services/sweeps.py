@@ -37,6 +37,7 @@ class Sweep(Generic[Row]):
 
     `due(session, tenant_id, now, limit, but_not)` locks rows, in key order and skipping those that others hold, without
     those whose ids are in `but_not`. `handle(session, rows, now)` does them, all or none. `id_of` names a row in reports.
+    `tenants(session, now)` says who has any; without it all are asked.
     """
 
     job: Job

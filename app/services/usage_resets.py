@@ -6,6 +6,7 @@ before anybody forgets; and it moves the counters of those who have not come bac
 """
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime
 
 from sqlmodel import Session
@@ -25,22 +26,26 @@ from app.queries.standings import Counter, Pair, move_counters, names_of_all
 from app.queries.usage_periods import BEFORE_ALL, Closed, Position
 from app.services.consumption_views import as_int
 from app.services.outbox import announce
-from app.services.sweeps import Sweep, Swept, run
+from app.services.plain_resets import close_all_plain
+from app.services.sweeps import RUN_SECONDS, Sweep, Swept, run
 
-BATCH = 1_000
+BATCH = 500
 """Few enough that a call which needs one of these counters does not notice that it waited."""
 
 PERIODS_AT_ONCE = 50
 """How many missed periods of one counter a batch closes; the next batch goes on."""
 
 
-def reset_due() -> Swept:
+def reset_due(run_seconds: float = RUN_SECONDS) -> Swept:
     """Close every period that has ended, and move its counter to the one that holds the present, however many were missed.
 
     Any number at once, and again: what is closed is not due any more. Raises OverloadedError.
     """
+    plainly, is_over = close_all_plain(run_seconds)
+    if not is_over:
+        return Swept(handled=plainly, set_aside=0, more=True)
     this = _Run()
-    return run(
+    swept = run(
         Sweep(
             jobs.RESET_DUE,
             due=this.due,
@@ -49,8 +54,10 @@ def reset_due() -> Swept:
             tenants=queries.tenants_due_for_reset,
             batch=BATCH,
             pool=Pool.METERING,
-        )
+        ),
+        run_seconds,
     )
+    return replace(swept, handled=swept.handled + plainly)
 
 
 class _Run:
@@ -71,15 +78,10 @@ class _Run:
         return pairs
 
     def close(self, session: Session, due: Sequence[Pair], now: datetime) -> None:
-        """What is plain in one statement, the rest by the rules; by these alone if somebody has to be told of each."""
-        tenant_id, rest = due[0][0], due
-        if not outbox.wanted(session, {(tenant_id, WebhookEventType.USAGE_RESET)}):
-            plain = queries.close_plain(session, due, now)
-            rest = [pair for pair in due if pair not in plain]
-        if rest:
-            close_by_rules(session, rest, now)
+        """Close what has ended of these pairs, and remember where that was."""
+        close_by_rules(session, due, now)
         if self._taken:
-            self._done[tenant_id] = self._taken[-1]
+            self._done[due[0][0]] = self._taken[-1]
 
 
 def close_by_rules(session: Session, pairs: Sequence[Pair], now: datetime) -> None:

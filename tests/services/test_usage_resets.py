@@ -411,11 +411,13 @@ def _both_ways(shop: Shop) -> set[str]:
     """The users whose counters SQL closed alone; the rules did the same with them. Nothing is kept of either."""
     tenant_id, now = shop.actor.tenant_id, clock.now()
     with Session(engine()) as session:
-        due = queries.ended_counters(session, tenant_id, now, queries.BEFORE_ALL, 100, [])
-        pairs = [(tenant_id, user_key, feature_key) for _, user_key, feature_key in due]
-        done = queries.close_plain(session, pairs, now)
+        due = len(queries.ended_counters(session, tenant_id, now, queries.BEFORE_ALL, 100, []))
+        found = queries.close_plain(session, tenant_id, now, queries.BEFORE_ALL, 100, [])
+        rows = session.exec(select(models.UsagePeriod).where(models.UsagePeriod.tenant_id == tenant_id)).all()
+        done = {(tenant_id, row.user_key, row.feature_key) for row in rows if row.closed_at}
+        assert (found.taken, found.closed) == (due, len(done))
         by_sql = _state(session, done)
-        names = set(_names(session, done))
+        names = {session.get_one(models.User, (tenant_id, user_key)).id for _, user_key, _ in done}
         session.rollback()
     with Session(engine()) as session:
         queries.ended_counters(session, tenant_id, now, queries.BEFORE_ALL, 100, [])
@@ -423,11 +425,6 @@ def _both_ways(shop: Shop) -> set[str]:
         assert _state(session, done) == by_sql
         session.rollback()
     return names
-
-
-def _names(session: Session, pairs: set[tuple[int, int, int]]) -> Iterator[str]:
-    for tenant_id, user_key, _ in pairs:
-        yield session.get_one(models.User, (tenant_id, user_key)).id
 
 
 def _state(session: Session, pairs: set[tuple[int, int, int]]) -> list[tuple[Any, ...]]:
