@@ -89,6 +89,7 @@ def _print_records(records: Records, now: datetime) -> None:
         said = f"the oldest is due since {_ago(one.oldest_at, now)}" if one.oldest_at else "nothing is due"
         click.echo(f"{'waiting':<16} {one.kind}: {said}")
     click.echo(f"rows set aside   {records.rows_set_aside.count:,}")
+    click.echo(f"books            {records.books_differences:,} differences at the last check")
     click.echo(f"dead webhooks    {records.dead_webhooks.count:,}")
     until = records.ledger_covered_until
     click.echo(f"ledger's months  {f'until {until:%Y-%m-%d}' if until else 'none'}")

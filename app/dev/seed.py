@@ -3,25 +3,30 @@
 import json
 from collections.abc import Callable
 from contextlib import suppress
+from datetime import timedelta
 from pathlib import Path
 from typing import TypeVar
 
 import click
 
+from app import clock
 from app.contract.actors import Actor
 from app.contract.billing import LinkPrice
 from app.contract.features import CreateFeature
 from app.contract.packages import CreatePackage, EntitlementTerms, PackageFeatureTerms
 from app.contract.shapes import Command, PageRequest
 from app.contract.subscriptions import Subscribe
+from app.contract.usage import RecordUsage, RecordUsages
 from app.contract.users import CreateUser
+from app.db import transaction
 from app.dev.home import Home
 from app.domain.entitlements import FeatureType
 from app.domain.keys import KeyKind
-from app.domain.periods import ResetPeriod
+from app.domain.periods import ResetPeriod, boundary
 from app.domain.subscribing import PackageStatus
 from app.errors import AlreadyExistsError, AuthenticationError
-from app.services import billing, features, packages, subscriptions, tenants, users
+from app.models import Subscription
+from app.services import batches, billing, features, packages, subscriptions, tenants, users
 from app.settings import settings
 
 C = TypeVar("C", bound=Command)
@@ -75,6 +80,9 @@ _PRICES = (
         currency="gbp",
     ),
 )
+# Has been here for three months: the worker closes the months that are over as soon as it runs.
+_REGULAR = CreateUser(id="200", name="Regular User")
+_REGULARS_MONTHS = (420, 610, 380)
 _USER = CreateUser(id="124", billing_id="cus_883y74hdjjdjdnd", name="Test User", email="test@usekana.com")
 
 
@@ -125,6 +133,28 @@ def _make_catalogue(actor: Actor) -> None:
     # What a developer has cancelled stays cancelled.
     if not subscriptions.list_subscriptions(actor, PageRequest(limit=1), _USER.id).data:
         subscriptions.subscribe(actor, Subscribe(user_id=_USER.id, package_ids=[_PRO_PLAN.id]))
+    _unless_there(users.create_user, actor, _REGULAR)
+    if not subscriptions.list_subscriptions(actor, PageRequest(limit=1), _REGULAR.id).data:
+        _subscribe_in_the_past(actor)
+
+
+def _subscribe_in_the_past(actor: Actor) -> None:
+    """As if it had been three months ago, with what was used in each month since."""
+    (made,) = subscriptions.subscribe(actor, Subscribe(user_id=_REGULAR.id, package_ids=[_PRO_PLAN.id]))
+    began = boundary(clock.now(), ResetPeriod.MONTH, -len(_REGULARS_MONTHS)) - timedelta(days=1)
+    with transaction() as session:
+        session.get_one(Subscription, (actor.tenant_id, int(made.id))).started_at = began
+    events = [
+        RecordUsage(
+            user_id=_REGULAR.id,
+            feature_id=_API_CALLS.id,
+            delta=used,
+            timestamp=boundary(began, ResetPeriod.MONTH, month) + timedelta(days=9),
+            idempotency_key=f"seed-{month}",
+        )
+        for month, used in enumerate(_REGULARS_MONTHS)
+    ]
+    batches.record_batch(actor, RecordUsages(events=events))
 
 
 def _unless_there(create: Callable[[Actor, C], object], actor: Actor, command: C) -> None:

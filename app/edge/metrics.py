@@ -102,6 +102,7 @@ def _of_records(records: Records, now: datetime) -> Iterator[GaugeMetricFamily]:
         {job.name: job.problem is not None for job in jobs if job.started_at or job.period_seconds},
     )
     yield _gauge("meterline_rows_set_aside", "Rows that a job could not do.", records.rows_set_aside.count)
+    yield _gauge("meterline_books_differences", "Found by the last checks of the books.", records.books_differences)
     yield _gauge("meterline_dead_webhooks", "Webhooks that were given up.", records.dead_webhooks.count)
     if records.ledger_covered_until:
         until = records.ledger_covered_until.timestamp()

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from datetime import datetime
 
-from sqlmodel import Session, col, select
+from sqlmodel import Session, col, func, select
 
 from app.models import BooksCheck, Tenant
 
@@ -16,6 +16,12 @@ ON CONFLICT (tenant_id) DO UPDATE SET
 
 def note_check(session: Session, tenant_id: int, now: datetime, differences: int, *, is_whole: bool) -> None:
     session.connection().exec_driver_sql(_NOTE, (tenant_id, now, differences, is_whole))
+
+
+def differences(session: Session) -> int:
+    """How many the last checks of all tenants found together."""
+    found = session.exec(select(func.coalesce(func.sum(col(BooksCheck.differences)), 0))).one()
+    return int(found)
 
 
 def last_checks(session: Session) -> Sequence[tuple[BooksCheck, Tenant]]:

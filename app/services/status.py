@@ -7,7 +7,7 @@ from app import clock, jobs
 from app.db import Pool, transaction
 from app.errors import OverloadedError
 from app.jobs import HEARTBEAT, Job, Messages
-from app.queries import backlog, ledger_partitions
+from app.queries import backlog, books_checks, ledger_partitions
 from app.queries.backlog import Counted, Kind
 from app.services import job_states
 from app.services.job_states import JobState
@@ -40,6 +40,7 @@ class Records:
     jobs: list[JobState]
     backlogs: list[Backlog]
     rows_set_aside: Counted
+    books_differences: int
     dead_webhooks: Counted
     ledger_covered_until: datetime | None
 
@@ -82,6 +83,7 @@ def _records(now: datetime) -> Records | None:
                 jobs=job_states.states(session, now),
                 backlogs=[_backlog(kind, backlog.oldest_due(session, kind, now), now) for kind in Kind],
                 rows_set_aside=backlog.rows_set_aside(session),
+                books_differences=books_checks.differences(session),
                 dead_webhooks=backlog.dead_webhooks(session),
                 ledger_covered_until=ledger_partitions.covered_until(session, now),
             )
@@ -112,6 +114,8 @@ def _problems(records: Records | None, messages: Messages | None, workers: list[
     ]
     if records.rows_set_aside.count:
         found.append(f"{records.rows_set_aside.count} rows could not be done and are set aside")
+    if records.books_differences:
+        found.append(f"the books had {records.books_differences} differences when they were checked last")
     if records.ledger_covered_until is None:
         found.append("the ledger has no partition for this month")
     return found

@@ -194,6 +194,18 @@ def test_rows_set_aside_are_a_problem(time: FrozenDateTimeFactory) -> None:
     assert look().problems == ["2 rows could not be done and are set aside"]
 
 
+def test_books_that_differed_at_the_last_check_are_a_problem(time: FrozenDateTimeFactory) -> None:
+    do_all_jobs()
+    for differences in (2, 3):
+        execute(
+            "INSERT INTO books_checks (tenant_id, checked_at, differences, is_whole) VALUES (:t, :at, :differences, true)",
+            t=new_tenant().actor.tenant_id,
+            at=BEGUN,
+            differences=differences,
+        )
+    assert look().problems == ["the books had 5 differences when they were checked last"]
+
+
 def test_a_ledger_without_this_month_is_a_problem(time: FrozenDateTimeFactory) -> None:
     time.move_to("2026-05-01T00:00:00Z")
     do_all_jobs()
