@@ -163,23 +163,15 @@ def locked_standing(session: Session, pair: Pair) -> Standing:
 
 def names_of(session: Session, pair: Pair) -> tuple[str, str]:
     """The present (user id, feature id) of a pair that is known to exist."""
-    return names_of_all(session, [pair])[pair]
+    return names_of_pairs(session, [pair])[pair]
 
 
-def names_of_all(session: Session, pairs: Collection[Pair]) -> dict[Pair, tuple[str, str]]:
+def names_of_pairs(session: Session, pairs: Collection[Pair]) -> dict[Pair, tuple[str, str]]:
     """The present (user id, feature id) of each pair that exists. One statement."""
     found = session.connection().exec_driver_sql(_NAMES, pair_columns(pairs))
     return {
         (tenant_id, user_key, feature_key): (user_id, feature_id)
         for tenant_id, user_key, feature_key, user_id, feature_id in found
-    }
-
-
-def names_of_pairs(session: Session, pairs: Collection[Pair]) -> dict[Pair, tuple[str, str]]:
-    """The present (user id, feature id) of each pair. One statement."""
-    found = session.connection().exec_driver_sql(_NAMES, pair_columns(pairs))
-    return {
-        (tenant_id, user_key, feature_key): (user, feature) for tenant_id, user_key, feature_key, user, feature in found
     }
 
 

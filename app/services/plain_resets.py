@@ -13,9 +13,10 @@ from app import clock, jobs
 from app.db import Pool, transaction
 from app.domain.webhooks import WebhookEventType
 from app.errors import OverloadedError
-from app.queries import job_records, outbox
+from app.queries import job_records
 from app.queries import usage_periods as queries
 from app.queries.usage_periods import BEFORE_ALL, BEHIND_ALL, PlainlyClosed, Position
+from app.services import outbox
 
 log = structlog.get_logger(__name__)
 
@@ -56,7 +57,7 @@ class _Pass:
         """Whether there may be more to do."""
         try:
             with transaction(Pool.METERING) as session:
-                if outbox.wanted(session, {(self._tenant_id, WebhookEventType.USAGE_RESET)}):
+                if outbox.is_wanted(session, self._tenant_id, WebhookEventType.USAGE_RESET):
                     return False  # somebody has to be told of each, by name
                 found = self._close(session)
         except OverloadedError:

@@ -18,14 +18,14 @@ from app.domain.closing import Tenure, Walk, giver_of, walk
 from app.domain.entitlements import Limited
 from app.domain.periods import Period
 from app.domain.webhooks import WebhookEventType
-from app.queries import ledger, outbox
+from app.queries import ledger
 from app.queries import usage_periods as queries
 from app.queries.ledger import Window
 from app.queries.outbox import Announcement
-from app.queries.standings import Counter, Pair, move_counters, names_of_all
+from app.queries.standings import Counter, Pair, move_counters, names_of_pairs
 from app.queries.usage_periods import BEFORE_ALL, Closed, Position
+from app.services import outbox
 from app.services.consumption_views import as_int
-from app.services.outbox import announce
 from app.services.plain_resets import close_all_plain
 from app.services.sweeps import RUN_SECONDS, Sweep, Swept, run
 
@@ -152,12 +152,11 @@ def _go_on_later(
 
 
 def _announce(session: Session, closed: Sequence[tuple[Window, Closed]]) -> None:
-    """Tell who wants to know of the periods that are in the history now."""
-    asked = {(pair[0], WebhookEventType.USAGE_RESET) for (pair, _), _ in closed}
-    if not asked or not outbox.wanted(session, asked):
+    """Tell who wants to know of the periods that are in the history now; those of one tenant."""
+    if not closed or not outbox.is_wanted(session, closed[0][0][0][0], WebhookEventType.USAGE_RESET):
         return
-    names = names_of_all(session, {pair for (pair, _), _ in closed})
-    announce(session, [_announcement(window, names[window[0]], told) for window, told in closed])
+    names = names_of_pairs(session, {pair for (pair, _), _ in closed})
+    outbox.announce_wanted(session, [_announcement(window, names[window[0]], told) for window, told in closed])
 
 
 def _announcement(window: Window, names: tuple[str, str], closed: Closed) -> Announcement:
