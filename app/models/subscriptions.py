@@ -23,7 +23,8 @@ class Subscription(SQLModel, table=True):
 
     A subscription past its `ends_at` is over whatever `status` says, a trial past `trial_ends_at` is ACTIVE, and from
     `changes_at` the package is `next_package_key`: reads look at the dates, so nothing waits for a job. `due_at` is when
-    the job has something to write.
+    the job has something to write. Until `changed_at`, the last change, the package was `previous_package_key`: a period
+    that ended by then is closed by its terms. (No foreign key: if that package is gone, so are its terms.)
     """
 
     __tablename__ = "subscriptions"
@@ -47,6 +48,8 @@ class Subscription(SQLModel, table=True):
     trial_ends_at: datetime | None = Field(default=None, sa_column=moment(nullable=True))
     next_package_key: int | None = Field(default=None, sa_type=BigInteger)
     changes_at: datetime | None = Field(default=None, sa_column=moment(nullable=True))
+    previous_package_key: int | None = Field(default=None, sa_type=BigInteger)
+    changed_at: datetime | None = Field(default=None, sa_column=moment(nullable=True))
     due_at: datetime | None = Field(default=None, sa_column=Column(Timestamp, Computed(_DUE_AT, persisted=True)))
     metadata_: Any = Field(sa_column=json_value())
     created_at: datetime = Field(sa_column=moment())

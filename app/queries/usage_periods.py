@@ -124,6 +124,7 @@ WITH single AS MATERIALIZED (
     WHERE s.tenant_id = c.tenant_id AND s.user_key = c.user_key
     HAVING count(*) = 1
       AND bool_and(s.status = ANY(%(live)s::text[]) AND s.ends_at IS NULL AND s.changes_at IS NULL)
+      AND coalesce(max(s.changed_at) <= c.period_start, true)
   ) giver
 ), dated AS MATERIALIZED (
   {FOLLOWING_END.format(rows="single")}
@@ -157,14 +158,16 @@ WHERE p.closed_at IS NULL AND p.period_end <= %s
 ORDER BY p.period_start, p.period_end
 """
 
-# A subscription whose package changes has two tenures. One that does not give access at present, and was not cancelled, is left
-# out: nobody knows since when.
+# A subscription has a tenure for each of its packages: the previous one, the present one, and the next. One that does not give
+# access at present, and was not cancelled, is left out: nobody knows since when.
 _TENURES = """
 SELECT w.n, s.id, p.id, s.started_at, pf.usage_limit, pf.reset_period, pf.overage_enabled, h.since, h.until
 FROM unnest(%s::int[], %s::bigint[], %s::bigint[]) WITH ORDINALITY AS w(tenant_id, user_key, feature_key, n)
 JOIN subscriptions s ON s.tenant_id = w.tenant_id AND s.user_key = w.user_key
 CROSS JOIN LATERAL (
-  VALUES (s.package_key, s.started_at, least(s.ends_at, s.changes_at)), (s.next_package_key, s.changes_at, s.ends_at)
+  VALUES (s.previous_package_key, s.started_at, s.changed_at),
+    (s.package_key, coalesce(s.changed_at, s.started_at), least(s.ends_at, s.changes_at)),
+    (s.next_package_key, s.changes_at, s.ends_at)
 ) AS h(package_key, since, until)
 JOIN package_features pf
   ON pf.tenant_id = s.tenant_id AND pf.package_key = h.package_key AND pf.feature_key = w.feature_key

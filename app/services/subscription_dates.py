@@ -45,6 +45,8 @@ def _settle(row: models.Subscription, now: datetime) -> WebhookEventType | None:
     if row.status is SubscriptionStatus.CANCELLED or not _is_due(row, now):
         return None
     package_key, status = package_key_at(row, now), status_at(row, now)
+    if package_key != row.package_key:
+        row.previous_package_key, row.changed_at = row.package_key, row.changes_at
     if row.changes_at is not None and (row.changes_at <= now or status is SubscriptionStatus.CANCELLED):
         # What had not happened by the end never will.
         row.next_package_key = row.changes_at = None

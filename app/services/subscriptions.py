@@ -251,6 +251,8 @@ def _arrange(
     wanted = (package_key, None, None) if changes_at is None else (row.package_key, package_key, changes_at)
     if wanted == present:
         return False
+    if package_key != row.package_key and changes_at is None:
+        row.previous_package_key, row.changed_at = row.package_key, now
     row.package_key, row.next_package_key, row.changes_at = wanted
     row.updated_at = now
     return True

@@ -22,6 +22,8 @@ def upgrade() -> None:
     op.add_column("subscriptions", sa.Column("trial_ends_at", sa.DateTime(timezone=True), nullable=True))
     op.add_column("subscriptions", sa.Column("next_package_key", sa.BigInteger(), nullable=True))
     op.add_column("subscriptions", sa.Column("changes_at", sa.DateTime(timezone=True), nullable=True))
+    op.add_column("subscriptions", sa.Column("previous_package_key", sa.BigInteger(), nullable=True))
+    op.add_column("subscriptions", sa.Column("changed_at", sa.DateTime(timezone=True), nullable=True))
     op.add_column(
         "subscriptions",
         sa.Column("due_at", sa.DateTime(timezone=True), sa.Computed(_DUE_AT, persisted=True), nullable=True),
@@ -52,6 +54,8 @@ def downgrade() -> None:
     op.drop_index("ix_reservations_tenant_id_expires_at", table_name="reservations")
     op.drop_index("ix_subscriptions_tenant_id_due_at", table_name="subscriptions")
     op.drop_column("subscriptions", "due_at")
+    op.drop_column("subscriptions", "changed_at")
+    op.drop_column("subscriptions", "previous_package_key")
     op.drop_column("subscriptions", "changes_at")
     op.drop_column("subscriptions", "next_package_key")
     op.drop_column("subscriptions", "trial_ends_at")

@@ -18,6 +18,7 @@ from app.services import usage_resets
 from app.services.books import check_books
 from app.services.reservations import commit_reservation, reserve_usage
 from app.services.reverts import revert_usage
+from app.services.subscription_dates import settle_due
 from app.services.usage_resets import reset_due
 from tests.services.at_once import at_once
 from tests.services.shop import DAY, SET, YEAR, Shop, counted
@@ -223,6 +224,27 @@ def test_what_was_allowed_at_its_end_stays_with_a_period(pro: Shop) -> None:
             (500, True),
             (10, False),
         ]
+
+
+@pytest.mark.parametrize("settled_first", [True, False])
+def test_a_change_at_the_periods_end_leaves_the_period_its_terms_whichever_job_is_first(
+    pro: Shop, *, settled_first: bool
+) -> None:
+    pro.package("large", counted(500))
+    with freeze_time("2026-01-10T00:00:00Z") as time:
+        (had,) = pro.subscribe("pro")
+        pro.record(4)
+        pro.change(had.id, "large", at_period_end=True)
+        time.move_to("2026-02-10T00:00:00Z")
+        if settled_first:
+            settle_due()
+            assert pro.subscription(had.id).pending_change is None
+        reset_due()
+        assert history(pro) == [("2026-01-10", "2026-02-10", 4, 10, False, True)]
+        settle_due()
+        time.move_to("2026-03-10T00:00:00Z")
+        reset_due()
+        assert history(pro)[1:] == [("2026-02-10", "2026-03-10", 0, 500, False, True)]
 
 
 def test_without_a_subscription_the_counter_stands_for_nothing_until_there_is_one_again(pro: Shop) -> None:
