@@ -68,7 +68,7 @@ def test_differences_are_counted_told_without_the_user_and_not_repaired(shop: Sh
     with capture_logs() as logged:
         run_noted(jobs.CHECK_BOOKS_OF, lambda: check_one(shop.actor.app_id))
 
-    assert logged[:1] == [
+    assert [line for line in logged if line["event"].startswith("books.")] == [
         {
             "event": "books.difference",
             "log_level": "error",
@@ -80,7 +80,6 @@ def test_differences_are_counted_told_without_the_user_and_not_repaired(shop: Sh
             "ledger": "1",
         }
     ]
-    assert [line["event"] for line in logged] == ["books.difference", jobs.CHECK_BOOKS_OF.name]
     assert shop.rows("consumptions", "usage_events") == before
     assert last_checks() == [LastCheck(shop.actor.app_id, clock.now(), 1, is_whole=True)]
     with Session(engine()) as session:
