@@ -107,6 +107,14 @@ FROM (SELECT count(*), array_agg(user_key)::text, array_agg(feature_key)::text F
 _TAKE_FORWARDS = _TAKE.format(beyond=">", way="ASC", back="DESC")
 _TAKE_BACKWARDS = _TAKE.format(beyond="<", way="DESC", back="ASC")
 
+# Closed is closed: only the total can change, as when a process whose clock is behind counts in a period after it was closed.
+_OR_UPDATE = """ON CONFLICT (tenant_id, user_key, feature_key, period_start, period_end) DO UPDATE SET
+  used = excluded.used,
+  usage_limit = CASE WHEN usage_periods.closed_at IS NULL THEN excluded.usage_limit ELSE usage_periods.usage_limit END,
+  overage_enabled =
+    CASE WHEN usage_periods.closed_at IS NULL THEN excluded.overage_enabled ELSE usage_periods.overage_enabled END,
+  closed_at = coalesce(usage_periods.closed_at, excluded.closed_at)"""
+
 # With those who have one giver of the feature, the same one from the period's start until now, no rule has to decide between
 # several. If nothing was missed besides, and nothing counts in the following period yet, SQL can do it alone. The rows are
 # locked before this statement looks, so where they lie on the disk is where they stay.
@@ -139,10 +147,7 @@ WITH single AS MATERIALIZED (
     (tenant_id, user_key, feature_key, period_start, period_end, used, usage_limit, overage_enabled, closed_at)
   SELECT tenant_id, user_key, feature_key, period_start, period_end, used, usage_limit, overage_enabled, %(now)s
   FROM plain
-  ON CONFLICT (tenant_id, user_key, feature_key, period_start, period_end) DO UPDATE SET
-    used = excluded.used, usage_limit = excluded.usage_limit, overage_enabled = excluded.overage_enabled,
-    closed_at = excluded.closed_at
-  WHERE usage_periods.closed_at IS NULL
+  {_OR_UPDATE}
 ), moved AS (
   UPDATE consumptions c SET period_start = p.period_end, period_end = p.following_end, used = 0
   FROM plain p WHERE c.ctid = p.place
@@ -188,16 +193,13 @@ JOIN LATERAL (
 ) e ON true
 """
 
-_CLOSE = """
+_CLOSE = f"""
 INSERT INTO usage_periods
   (tenant_id, user_key, feature_key, period_start, period_end, used, usage_limit, overage_enabled, closed_at)
 SELECT *, %s
 FROM unnest(%s::int[], %s::bigint[], %s::bigint[], %s::timestamptz[], %s::timestamptz[], %s::bigint[], %s::bigint[], %s::bool[])
-ON CONFLICT (tenant_id, user_key, feature_key, period_start, period_end) DO UPDATE SET
-  used = excluded.used, usage_limit = excluded.usage_limit, overage_enabled = excluded.overage_enabled,
-  closed_at = excluded.closed_at
-WHERE usage_periods.closed_at IS NULL
-RETURNING tenant_id, user_key, feature_key, period_start, period_end
+{_OR_UPDATE}
+RETURNING tenant_id, user_key, feature_key, period_start, period_end, closed_at
 """
 
 _LEAVE = """
@@ -347,7 +349,7 @@ def last_terms(session: Session, windows: Sequence[Window]) -> dict[Window, Term
 
 
 def close_periods(session: Session, closing: dict[Window, Closed], now: datetime) -> list[Window]:
-    """Write them into the history; returns those that were not in it yet. Whoever calls holds the counters' locks."""
+    """Write them into the history; returns those that are closed by this. Whoever calls holds the counters' locks."""
     if not closing:
         return []
     parameters = (
@@ -358,7 +360,11 @@ def close_periods(session: Session, closing: dict[Window, Closed], now: datetime
         arrays.flags(closed.overage_enabled for closed in closing.values()),
     )
     written = session.connection().exec_driver_sql(_CLOSE, parameters)
-    return [((tenant_id, user, feature), Period(start, end)) for tenant_id, user, feature, start, end in written]
+    return [
+        ((tenant_id, user, feature), Period(start, end))
+        for tenant_id, user, feature, start, end, closed_at in written
+        if closed_at == now
+    ]
 
 
 def leave_periods(session: Session, left: dict[Window, int]) -> None:

@@ -6,7 +6,7 @@ other.
 """
 
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TypeVar
@@ -198,18 +198,24 @@ def write(session: Session, meters: Iterable[Meter], entries: Sequence[Entry]) -
     changed = {pair: counter for pair, meter in by_pair.items() if (counter := meter.changed_counter())}
     if not ledger.write(session, entries, changed):
         raise KeyTakenError
-    _bring_history_along(session, by_pair.values(), entries)
+    _bring_history_along(session, by_pair, entries)
     announce_passings(session, entries, by_pair)
 
 
-def _bring_history_along(session: Session, meters: Iterable[Meter], entries: Sequence[Entry]) -> None:
+def _bring_history_along(session: Session, meters: Mapping[Pair, Meter], entries: Sequence[Entry]) -> None:
     """No statement for entries of now while their period lasts; one for counters that move on, one for late entries."""
-    left = {(meter.pair, period[0]): period[1] for meter in meters if (period := meter.left_period())}
+    left = {(pair, period[0]): period[1] for pair, meter in meters.items() if (period := meter.left_period())}
     if left:
         usage_periods.leave_periods(session, left)
-    late = [(entry.pair, entry.at) for entry in entries if entry.at < entry.recorded_at and entry.recorded]
+    late = [(entry.pair, entry.at) for entry in entries if entry.recorded and _is_late(entry, meters[entry.pair])]
     if late:
         usage_periods.recount(session, late)
+
+
+def _is_late(entry: Entry, meter: Meter) -> bool:
+    """Whether it may count in a period that is closed: it tells of the past, or our clock is behind of the one that closed it."""
+    standing = meter.counter.period
+    return entry.at < entry.recorded_at or (standing is not None and entry.at < standing.start)
 
 
 def _decider(meter: Meter, held: Iterable[Candidate], at: datetime) -> Decider:

@@ -193,6 +193,23 @@ def test_a_late_event_changes_a_closed_period_as_it_changes_the_ledger(pro: Shop
         assert books_are_right(pro)
 
 
+def test_a_process_whose_clock_is_behind_counts_in_the_closed_period_and_the_history_knows(pro: Shop) -> None:
+    with freeze_time("2026-01-10T00:00:00Z") as time:
+        pro.subscribe("pro")
+        pro.record(4)
+        time.move_to("2026-02-10T00:00:01Z")
+        reset_due()
+        time.move_to("2026-02-09T23:59:59Z")
+        pro.record(3)
+        assert counter(pro) == ("2026-01-10", "2026-02-10", 7)
+        time.move_to("2026-02-10T00:00:02Z")
+        assert (pro.past(), pro.used()) == ([("2026-01-10", 7)], 0)
+        reset_due()
+        assert history(pro)[0] == ("2026-01-10", "2026-02-10", 7, 10, False, True)
+        assert counter(pro) == ("2026-02-10", "2026-03-10", 0)
+        assert books_are_right(pro)
+
+
 def test_a_reservation_that_is_settled_after_its_period_was_closed_counts_in_it(pro: Shop) -> None:
     with freeze_time("2026-02-09T23:59:30Z") as time:
         pro.subscribe("pro")
