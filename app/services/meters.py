@@ -67,15 +67,15 @@ class Meter:
         for period, total in self.totals.items():
             if entry.at in period:
                 self.totals[period] = total_after(total, entry.action, amount)
-        standing = self._stands_for or self.counter.period
+        standing = self.standing
         is_newer = standing is None or (entry.period is not None and entry.period.end > standing.end)
         if entry.at == entry.recorded_at or (entry.at < entry.recorded_at and is_newer):
             self._stands_for = entry.period
 
-    def left_period(self) -> tuple[Period, int] | None:
-        """The period, with its total, that the counter stands for no longer, if it has moved."""
-        was, is_ = self.counter.period, self._stands_for
-        return (was, self.totals[was]) if was and is_ and was != is_ else None
+    @property
+    def standing(self) -> Period | None:
+        """The period that the counter stands for by now."""
+        return self._stands_for or self.counter.period
 
     def opening_total(self, period: Period) -> int:
         """The window's total before anything was counted in this transaction."""
@@ -85,7 +85,7 @@ class Meter:
         """The counter as it must be written, or None."""
         if self._opening is None:
             return None
-        period = self._stands_for or self.counter.period
+        period = self.standing
         used = self.totals[period] if period else 0
         return Counter(period, used, self.counter.held_until)
 
@@ -204,12 +204,16 @@ def write(session: Session, meters: Iterable[Meter], entries: Sequence[Entry]) -
 
 def _bring_history_along(session: Session, meters: Mapping[Pair, Meter], entries: Sequence[Entry]) -> None:
     """No statement for entries of now while their period lasts; one for counters that move on, one for late entries."""
-    left = {(pair, period[0]): period[1] for pair, meter in meters.items() if (period := meter.left_period())}
-    if left:
-        usage_periods.leave_periods(session, left)
-    late = [(entry.pair, entry.at) for entry in entries if entry.recorded and _is_late(entry, meters[entry.pair])]
+    late = [entry for entry in entries if entry.recorded and _is_late(entry, meters[entry.pair])]
+    left = {(pair, meter.counter.period) for pair, meter in meters.items() if meter.counter.period != meter.standing}
+    # A late entry may be the first of its period, for which no counter ever stood.
+    left |= {(entry.pair, entry.period) for entry in late if entry.period != meters[entry.pair].standing}
+    # Whoever closes it counts again: until then the total is for whoever looks into the table.
+    totals = {(pair, period): meters[pair].totals.get(period, 0) for pair, period in left if period}
+    if totals:
+        usage_periods.leave_periods(session, totals)
     if late:
-        usage_periods.recount(session, late)
+        usage_periods.recount(session, [(entry.pair, entry.at) for entry in late])
 
 
 def _is_late(entry: Entry, meter: Meter) -> bool:

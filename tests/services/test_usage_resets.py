@@ -11,10 +11,12 @@ from sqlmodel import Session, select
 
 from app import clock, models
 from app.contract.reservations import CommitReservation, ReserveUsage
+from app.contract.usage import RecordUsage, RecordUsages
 from app.db import engine, transaction
 from app.domain.webhooks import WebhookEventType
 from app.queries import usage_periods as queries
 from app.services import usage_resets
+from app.services.batches import record_batch
 from app.services.books import check_books
 from app.services.reservations import commit_reservation, reserve_usage
 from app.services.reverts import revert_usage
@@ -191,6 +193,36 @@ def test_a_late_event_changes_a_closed_period_as_it_changes_the_ledger(pro: Shop
 
         assert history(pro) == [("2026-01-10", "2026-02-10", 9, 10, False, True)]
         assert books_are_right(pro)
+
+
+def test_months_that_are_told_of_afterwards_are_closed_like_others(pro: Shop) -> None:
+    with freeze_time("2026-01-10T00:00:00Z") as time:
+        pro.subscribe("pro")
+        time.move_to("2026-05-20T00:00:00Z")
+        events = [
+            RecordUsage(user_id="ada", feature_id="calls", delta=delta, timestamp=datetime.fromisoformat(at))
+            for at, delta in (("2026-01-20T00:00:00Z", 4), ("2026-02-20T00:00:00Z", 5), ("2026-04-20T00:00:00Z", 6))
+        ]
+        record_batch(pro.actor, RecordUsages(events=events))
+        before = pro.usage()
+        reset_due()
+        assert [(row[0], row[2], row[5]) for row in history(pro)] == [
+            ("2026-01-10", 4, True),
+            ("2026-02-10", 5, True),
+            ("2026-03-10", 0, True),
+            ("2026-04-10", 6, True),
+        ]
+        assert pro.usage() == before
+
+        pro.record(2)  # the counter is in the present, and what is told now is of a month that nobody has told of
+        pro.user("bob")
+        pro.subscribe("pro", user_id="bob")
+    with freeze_time("2026-08-01T00:00:00Z"):
+        pro.record(1, user_id="bob")
+        pro.record(3, user_id="bob", timestamp=datetime.fromisoformat("2026-06-25T00:00:00Z"))
+        reset_due()
+        assert [one.consumption.used for one in pro.usage(user_id="bob").past] == [3, 0]
+        assert ("2026-06-20", "2026-07-20", 3, 10, False, True) in history(pro)
 
 
 def test_a_process_whose_clock_is_behind_counts_in_the_closed_period_and_the_history_knows(pro: Shop) -> None:
