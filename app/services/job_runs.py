@@ -13,8 +13,6 @@ from app.services.sweeps import Swept
 
 log = structlog.get_logger(__name__)
 
-_ERROR_MAX = 500
-
 
 def run_noted(job: Job, work: Callable[[], Swept | int]) -> None:
     """Do the work of a job, note when and how much; send the job again at once if there is more to do.
@@ -27,9 +25,8 @@ def run_noted(job: Job, work: Callable[[], Swept | int]) -> None:
     try:
         done = work()
     except Exception as error:
-        told = f"{type(error).__name__}: {error}"[:_ERROR_MAX]
         with transaction() as session:
-            records.note_failure(session, job.name, clock.now(), told, time.monotonic() - began)
+            records.note_failure(session, job.name, clock.now(), records.in_words(error), time.monotonic() - began)
         raise
     swept = done if isinstance(done, Swept) else Swept(handled=done, set_aside=0, more=False)
     seconds = time.monotonic() - began

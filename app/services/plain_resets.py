@@ -1,7 +1,7 @@
 """Closing periods by the million: on the first of a month almost all counters have one subscription and one period that ended.
 
-What is plain, SQL does alone, a batch in one statement. What is not is left to `services.usage_resets`, and so is a tenant with
-which this fails: there the row that is to blame is found and set aside.
+What is plain, SQL does alone: a batch is locked, and closed by one statement more. What is not is left to
+`services.usage_resets`, and so is a tenant with which this fails: there the row that is to blame is found and set aside.
 """
 
 import time
@@ -14,8 +14,9 @@ from app.db import Pool, transaction
 from app.domain.webhooks import WebhookEventType
 from app.errors import OverloadedError
 from app.queries import job_records
-from app.queries import usage_periods as queries
-from app.queries.usage_periods import BEFORE_ALL, BEHIND_ALL, PlainlyClosed, Position
+from app.queries import plain_resets as queries
+from app.queries.plain_resets import BEHIND_ALL, PlainlyClosed
+from app.queries.usage_periods import BEFORE_ALL, Position, tenants_due_for_reset
 from app.services import outbox
 
 log = structlog.get_logger(__name__)
@@ -32,7 +33,7 @@ def close_all_plain(run_seconds: float) -> tuple[int, bool]:
     """
     deadline = time.monotonic() + run_seconds
     with transaction() as session:
-        tenant_ids = queries.tenants_due_for_reset(session, clock.now())
+        tenant_ids = tenants_due_for_reset(session, clock.now())
     passes = [_Pass(tenant_id) for tenant_id in tenant_ids]
     for each in passes:
         while each.do_batch():
@@ -63,6 +64,7 @@ class _Pass:
         except OverloadedError:
             raise
         except Exception as error:
+            # Whatever it is, going row by row tells which it comes from, and keeps the others from waiting for it.
             log.warning("usage.reset_not_plain", tenant_id=self._tenant_id, exc_info=error)
             return False
         self.closed += found.closed

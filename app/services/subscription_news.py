@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from datetime import datetime
 
-import msgspec
 from sqlmodel import Session
 
 from app import models
@@ -20,15 +19,12 @@ def announce(session: Session, tenant_id: int, news: Sequence[News], now: dateti
 
     Flush what was changed before.
     """
-    wanted = outbox.wanted(session, {(tenant_id, type_) for type_, _ in news}) if news else set()
+    wanted = outbox.wanted(session, ((tenant_id, type_) for type_, _ in news)) if news else set()
     told = [(type_, row) for type_, row in news if (tenant_id, type_) in wanted]
     if not told:
         return
     views = views_of(session, tenant_id, [row for _, row in told], now)
     outbox.announce(
         session,
-        [
-            Announcement(tenant_id, type_, row.user_key, msgspec.to_builtins(view))
-            for (type_, row), view in zip(told, views, strict=True)
-        ],
+        [Announcement(tenant_id, type_, row.user_key, view) for (type_, row), view in zip(told, views, strict=True)],
     )

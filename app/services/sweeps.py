@@ -28,7 +28,6 @@ Row = TypeVar("Row")
 RUN_SECONDS = 5.0
 BATCH = 1_000
 _NARROWER = 10
-_ERROR_MAX = 500
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,7 +123,6 @@ class _Tenant(Generic[Row]):
         job = self._sweep.job.name
         log.error("jobs.row_set_aside", job=job, tenant_id=self._tenant_id, row_id=row_id, exc_info=error)
         with transaction() as session:
-            told = f"{type(error).__name__}: {error}"[:_ERROR_MAX]
-            records.set_aside(session, self._tenant_id, job, row_id, told, clock.now())
+            records.set_aside(session, self._tenant_id, job, row_id, records.in_words(error), clock.now())
         self.set_aside += 1
         return True

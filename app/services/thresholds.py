@@ -54,7 +54,7 @@ def announce_passings(session: Session, entries: Sequence[Entry], meters: Mappin
     told = [passing for passing in passings if (passing.entry.tenant_id, passing.type) in wanted]
     if told:
         names = names_of_pairs(session, {passing.entry.pair for passing in told})
-        outbox.announce_wanted(session, [_announcement(passing, *names[passing.entry.pair]) for passing in told])
+        outbox.announce(session, [_announcement(passing, *names[passing.entry.pair]) for passing in told])
 
 
 def _passings(entries: Sequence[Entry], meters: Mapping[Pair, _Metered]) -> Iterator[_Passing]:

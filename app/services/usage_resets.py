@@ -153,10 +153,13 @@ def _go_on_later(
 
 def _announce(session: Session, closed: Sequence[tuple[Window, Closed]]) -> None:
     """Tell who wants to know of the periods that are in the history now; those of one tenant."""
-    if not closed or not outbox.is_wanted(session, closed[0][0][0][0], WebhookEventType.USAGE_RESET):
+    if not closed:
+        return
+    ((tenant_id, *_), _), _ = closed[0]
+    if not outbox.is_wanted(session, tenant_id, WebhookEventType.USAGE_RESET):
         return
     names = names_of_pairs(session, {pair for (pair, _), _ in closed})
-    outbox.announce_wanted(session, [_announcement(window, names[window[0]], told) for window, told in closed])
+    outbox.announce(session, [_announcement(window, names[window[0]], told) for window, told in closed])
 
 
 def _announcement(window: Window, names: tuple[str, str], closed: Closed) -> Announcement:

@@ -78,6 +78,7 @@ def measure_resets(servers: Servers, counters: int, *, clients: int, say: Callab
         say(f"making {counters:,} users")
         shop = open_shop(counters)
         _make_due(url, shop)
+        _copy(url)
         say("closing them bare")
         bare = counters / _run_bare(url)
         say(f"closing them by {WORKERS} workers")
@@ -92,7 +93,11 @@ def _make_due(url: str, shop: Shop) -> None:
         connection.execute(_BEGUN)
         connection.execute("TRUNCATE consumptions, usage_periods CASCADE")
         connection.execute(_ENDED, (shop.feature_keys[0],))
-        connection.execute("DROP TABLE IF EXISTS bare_counters, bare_periods")
+    vacuum(url)
+
+
+def _copy(url: str) -> None:
+    with psycopg.connect(url, autocommit=True) as connection:
         connection.execute(_COPY)
     vacuum(url)
 

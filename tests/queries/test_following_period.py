@@ -9,7 +9,7 @@ from sqlmodel import Session
 from app.db import engine
 from app.domain.periods import Period, ResetPeriod, nth_period
 from app.queries import arrays
-from app.queries.usage_periods import FOLLOWING_END
+from app.queries.plain_resets import FOLLOWING_END
 
 Case = tuple[datetime, ResetPeriod, Period]
 

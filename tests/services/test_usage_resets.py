@@ -7,14 +7,16 @@ from typing import Any
 import pytest
 from freezegun import freeze_time
 from sqlalchemy import text
-from sqlmodel import Session, select
+from sqlmodel import Session, col, select
 
 from app import clock, models
 from app.contract.reservations import CommitReservation, ReserveUsage
 from app.contract.usage import RecordUsage, RecordUsages
 from app.db import engine, transaction
+from app.domain.periods import ResetPeriod
 from app.domain.webhooks import WebhookEventType
 from app.queries import usage_periods as queries
+from app.queries.plain_resets import BEHIND_ALL, be_alone_at_the_front, close_plain
 from app.services import usage_resets
 from app.services.batches import record_batch
 from app.services.books import check_books
@@ -45,7 +47,7 @@ def history(shop: Shop) -> list[Row]:
         rows = session.exec(
             select(models.UsagePeriod)
             .where(models.UsagePeriod.tenant_id == shop.actor.tenant_id)
-            .order_by("period_start", "period_end")  # type: ignore[arg-type]
+            .order_by(col(models.UsagePeriod.period_start), col(models.UsagePeriod.period_end))
         ).all()
     return [
         (
@@ -139,7 +141,7 @@ def test_more_than_are_closed_at_once_are_closed_by_the_runs_that_follow(pro: Sh
 def test_at_the_ends_of_months_and_years(
     pro: Shop, per: str, began: str, now: str, rows: list[tuple[str, str]]
 ) -> None:
-    pro.package("other", counted(3, {"MONTH": counted().entitlement.reset_period, "YEAR": YEAR, "DAY": DAY}[per]))  # type: ignore[arg-type, union-attr]
+    pro.package("other", counted(3, ResetPeriod(per)))
     with freeze_time(began) as time:
         pro.subscribe("other")
         pro.record(2)
@@ -370,6 +372,46 @@ def test_several_at_once_close_each_period_once_and_nobody_waits_for_a_counter_i
         assert held_key in {row[1] for row in pro.rows("usage_periods")["usage_periods"]}
 
 
+@pytest.fixture
+def ten(pro: Shop) -> Shop:
+    """Ten users, of whom the first has used 1 in the month that ends on 10 February, the second 2, and so on."""
+    with freeze_time("2026-01-10T00:00:00Z"):
+        for number in range(1, 11):
+            pro.user(f"u{number}")
+            pro.subscribe("pro", user_id=f"u{number}")
+            pro.record(number, user_id=f"u{number}")
+    return pro
+
+
+def test_while_somebody_is_at_the_front_the_others_come_from_the_back(ten: Shop) -> None:
+    with freeze_time("2026-02-10T00:00:00Z"):
+        with transaction() as session:
+            assert be_alone_at_the_front(session, ten.actor.tenant_id)
+            held = queries.ended_counters(session, ten.actor.tenant_id, clock.now(), queries.BEFORE_ALL, 2, [])
+            assert len(held) == 2
+            reset_due()
+            assert sorted(row[2] for row in history(ten)) == list(range(3, 11))
+        reset_due()
+        assert sorted(row[2] for row in history(ten)) == list(range(1, 11))
+
+
+@pytest.mark.parametrize(("backwards", "start"), [(False, queries.BEFORE_ALL), (True, BEHIND_ALL)])
+def test_from_either_end_each_counter_is_looked_at_once(ten: Shop, *, backwards: bool, start: queries.Position) -> None:
+    tenant_id, last, closed = ten.actor.tenant_id, start, []
+    with freeze_time("2026-02-10T00:00:00Z"), Session(engine()) as session:
+        while True:
+            found = close_plain(session, tenant_id, clock.now(), last, 4, [], backwards=backwards)
+            if found.last is None:
+                break
+            assert found.taken == found.closed
+            closed.append(found.closed)
+            last = found.last
+        used = session.exec(select(models.UsagePeriod.used).where(models.UsagePeriod.tenant_id == tenant_id)).all()
+        session.rollback()
+    assert closed == [4, 4, 2]
+    assert sorted(used) == list(range(1, 11))
+
+
 def test_endpoints_are_told_of_each_reset_once(pro: Shop) -> None:
     with freeze_time("2026-01-10T00:00:00Z") as time:
         listen(pro, WebhookEventType.USAGE_RESET)
@@ -483,7 +525,7 @@ def _both_ways(shop: Shop) -> set[str]:
     tenant_id, now = shop.actor.tenant_id, clock.now()
     with Session(engine()) as session:
         due = len(queries.ended_counters(session, tenant_id, now, queries.BEFORE_ALL, 100, []))
-        found = queries.close_plain(session, tenant_id, now, queries.BEFORE_ALL, 100, [])
+        found = close_plain(session, tenant_id, now, queries.BEFORE_ALL, 100, [])
         rows = session.exec(select(models.UsagePeriod).where(models.UsagePeriod.tenant_id == tenant_id)).all()
         done = {(tenant_id, row.user_key, row.feature_key) for row in rows if row.closed_at}
         assert (found.taken, found.closed) == (due, len(done))
