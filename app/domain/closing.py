@@ -25,8 +25,9 @@ class Tenure:
 
 @dataclass(frozen=True, slots=True)
 class Walk:
-    """The periods that `ended`, oldest first, and the one that follows them: None, nothing is given now. It holds the present,
-    unless the walk was too long to be gone in one go; then it has ended as well, and the next walk begins there.
+    """The periods that `ended`, oldest first, and the one that follows them: None, nobody gave the feature when they were over.
+    It holds the present, unless the walk was too long to be gone in one go; then it has ended as well, and the next walk begins
+    there.
     """
 
     ended: Sequence[Period]
@@ -36,23 +37,16 @@ class Walk:
 def walk(first: Period, tenures: Sequence[Tenure], now: datetime, at_most: int) -> Walk:
     """From a period that has ended to the present, through every period that somebody would have been counted in.
 
-    Each next one is the period of whoever decides when the one before ends. When nobody does, it goes on with the next tenure.
+    Each next one is the period of whoever decides when the one before ends. When nobody does, that is the end: whoever gets the
+    feature later begins anew with the first use, no matter when the job ran.
     """
     ended = [first]
     while True:
-        following = _period_from(ended[-1].end, tenures, now)
+        decider = decider_at(ended[-1].end, tenures)
+        following = decider.period_at(ended[-1].end) if decider else None
         if following is None or following.end > now or len(ended) == at_most:
             return Walk(ended, following)
         ended.append(following)
-
-
-def _period_from(moment: datetime, tenures: Sequence[Tenure], now: datetime) -> Period | None:
-    """The period at the moment, or at the first one after it that has one."""
-    decider = decider_at(moment, tenures)
-    if decider is None:
-        moment = min((tenure.since for tenure in tenures if moment < tenure.since <= now), default=moment)
-        decider = decider_at(moment, tenures)
-    return decider.period_at(moment) if decider else None
 
 
 def decider_at(moment: datetime, tenures: Iterable[Tenure]) -> Candidate | None:

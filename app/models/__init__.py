@@ -4,7 +4,7 @@ from app.models.features import Feature
 from app.models.jobs import BooksCheck, JobFault, JobRun, JobTurn
 from app.models.packages import BillingTemplate, Package, PackageBase, PackageFeature
 from app.models.reservations import Reservation
-from app.models.subscriptions import Subscription
+from app.models.subscriptions import PastPackage, Subscription
 from app.models.tenants import ApiKey, Tenant, UserTokenSecret
 from app.models.usage import Consumption, IdempotencyKey, UsageEvent
 from app.models.usage_periods import UsagePeriod
@@ -24,6 +24,7 @@ __all__ = [
     "Package",
     "PackageBase",
     "PackageFeature",
+    "PastPackage",
     "Reservation",
     "Subscription",
     "Tenant",

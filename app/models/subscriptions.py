@@ -23,8 +23,7 @@ class Subscription(SQLModel, table=True):
 
     A subscription past its `ends_at` is over whatever `status` says, a trial past `trial_ends_at` is ACTIVE, and from
     `changes_at` the package is `next_package_key`: reads look at the dates, so nothing waits for a job. `due_at` is when
-    the job has something to write. Until `changed_at`, the last change, the package was `previous_package_key`: a period
-    that ended by then is closed by its terms. (No foreign key: if that package is gone, so are its terms.)
+    the job has something to write. `changed_at` is the last change; what the package was before it is in `PastPackage`.
     """
 
     __tablename__ = "subscriptions"
@@ -48,9 +47,24 @@ class Subscription(SQLModel, table=True):
     trial_ends_at: datetime | None = Field(default=None, sa_column=moment(nullable=True))
     next_package_key: int | None = Field(default=None, sa_type=BigInteger)
     changes_at: datetime | None = Field(default=None, sa_column=moment(nullable=True))
-    previous_package_key: int | None = Field(default=None, sa_type=BigInteger)
     changed_at: datetime | None = Field(default=None, sa_column=moment(nullable=True))
     due_at: datetime | None = Field(default=None, sa_column=Column(Timestamp, Computed(_DUE_AT, persisted=True)))
     metadata_: Any = Field(sa_column=json_value())
     created_at: datetime = Field(sa_column=moment())
     updated_at: datetime = Field(sa_column=moment())
+
+
+class PastPackage(SQLModel, table=True):
+    """In [since, until) the subscription's package was another one: a period that ended then is closed by its terms.
+
+    (No foreign key to the package: if it is gone, so are its terms.)
+    """
+
+    __tablename__ = "past_packages"
+    __table_args__ = (within_tenant("subscription_id", "subscriptions.id"),)
+
+    tenant_id: int = Field(primary_key=True)
+    subscription_id: int = Field(primary_key=True, sa_type=BigInteger)
+    until: datetime = Field(sa_column=Column(Timestamp, primary_key=True))
+    package_key: int = Field(sa_type=BigInteger)
+    since: datetime = Field(sa_column=moment())

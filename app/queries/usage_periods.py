@@ -51,11 +51,9 @@ FOR NO KEY UPDATE SKIP LOCKED
 _LEFT = """
 SELECT c.user_key, c.feature_key
 FROM (
-  SELECT DISTINCT user_key, feature_key FROM (
-    SELECT user_key, feature_key FROM usage_periods
-    WHERE tenant_id = %s AND closed_at IS NULL AND period_end <= %s AND user_key || '/' || feature_key <> ALL(%s::text[])
-    ORDER BY period_end LIMIT %s
-  ) oldest
+  SELECT user_key, feature_key FROM usage_periods
+  WHERE tenant_id = %s AND closed_at IS NULL AND period_end <= %s AND user_key || '/' || feature_key <> ALL(%s::text[])
+  ORDER BY period_end LIMIT %s
 ) p
 JOIN consumptions c ON c.tenant_id = %s AND c.user_key = p.user_key AND c.feature_key = p.feature_key
 ORDER BY c.user_key, c.feature_key
@@ -68,7 +66,7 @@ FROM unnest(%s::int[], %s::bigint[], %s::bigint[]) AS w(tenant_id, user_key, fea
 JOIN consumptions c ON c.tenant_id = w.tenant_id AND c.user_key = w.user_key AND c.feature_key = w.feature_key
 """
 
-# Closed is closed: only the total can change, as when a process whose clock is behind counts in a period after it was closed.
+# Closed is closed: only the total can change.
 OR_UPDATE = """ON CONFLICT (tenant_id, user_key, feature_key, period_start, period_end) DO UPDATE SET
   used = excluded.used,
   usage_limit = CASE WHEN usage_periods.closed_at IS NULL THEN excluded.usage_limit ELSE usage_periods.usage_limit END,
@@ -84,15 +82,16 @@ WHERE p.closed_at IS NULL AND p.period_end <= %s
 ORDER BY p.period_start, p.period_end
 """
 
-# A subscription has a tenure for each of its packages: the previous one, the present one, and the next. One that does not give
+# A subscription has a tenure for each of its packages: the past ones, the present one, and the next. One that does not give
 # access at present, and was not cancelled, is left out: nobody knows since when.
 _TENURES = """
 SELECT w.n, s.id, p.id, s.started_at, pf.usage_limit, pf.reset_period, pf.overage_enabled, h.since, h.until
 FROM unnest(%s::int[], %s::bigint[], %s::bigint[]) WITH ORDINALITY AS w(tenant_id, user_key, feature_key, n)
 JOIN subscriptions s ON s.tenant_id = w.tenant_id AND s.user_key = w.user_key
 CROSS JOIN LATERAL (
-  VALUES (s.previous_package_key, s.started_at, s.changed_at),
-    (s.package_key, coalesce(s.changed_at, s.started_at), least(s.ends_at, s.changes_at)),
+  SELECT package_key, since, until FROM past_packages t WHERE t.tenant_id = s.tenant_id AND t.subscription_id = s.id
+  UNION ALL
+  VALUES (s.package_key, coalesce(s.changed_at, s.started_at), least(s.ends_at, s.changes_at)),
     (s.next_package_key, s.changes_at, s.ends_at)
 ) AS h(package_key, since, until)
 JOIN package_features pf
@@ -174,7 +173,9 @@ def ended_counters(
 def counters_with_left_periods(
     session: Session, tenant_id: int, now: datetime, limit: int, but_not: Sequence[str]
 ) -> list[Pair]:
-    """Pairs, whose counters are locked, of which a period that was left has ended and is not closed. The oldest first."""
+    """Pairs, whose counters are locked, of which a period that was left has ended and is not closed: once for each such period,
+    so that fewer than `limit` are all. Of the oldest ones.
+    """
     parameters = (tenant_id, now, arrays.texts(but_not), limit, tenant_id)
     found = session.connection().exec_driver_sql(_LEFT, parameters)
     return [(tenant_id, user_key, feature_key) for user_key, feature_key in found]

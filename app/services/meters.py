@@ -58,8 +58,9 @@ class Meter:
     def count(self, entry: Entry) -> None:
         """Let a recorded entry count in every window that holds its moment: the one that decided, and any other.
 
-        An entry of now moves the counter to its period, one of the past moves it on but never back. One of the future leaves it
-        where it is, for the next entry of now would only fetch it back.
+        An entry of now moves the counter to its period, one of the past moves it on. Neither moves it back to what it has left,
+        which may be closed already: a clock that is behind the one before makes a late entry. One of the future leaves it where
+        it is, for the next entry of now would only fetch it back. A counter that stands for nothing goes with whatever comes.
         """
         if self._opening is None:
             self._opening = self.totals.copy()
@@ -67,10 +68,17 @@ class Meter:
         for period, total in self.totals.items():
             if entry.at in period:
                 self.totals[period] = total_after(total, entry.action, amount)
-        standing = self.standing
-        is_newer = standing is None or (entry.period is not None and entry.period.end > standing.end)
-        if entry.at == entry.recorded_at or (entry.at < entry.recorded_at and is_newer):
+        if self._moves(entry):
             self._stands_for = entry.period
+
+    def _moves(self, entry: Entry) -> bool:
+        """Whether the counter is to stand for the entry's period."""
+        standing = self.standing
+        if standing is None:
+            return True
+        if entry.at == entry.recorded_at:
+            return entry.at >= standing.start
+        return entry.at < entry.recorded_at and entry.period is not None and entry.period.end > standing.end
 
     @property
     def standing(self) -> Period | None:
@@ -203,23 +211,25 @@ def write(session: Session, meters: Iterable[Meter], entries: Sequence[Entry]) -
 
 
 def _bring_history_along(session: Session, meters: Mapping[Pair, Meter], entries: Sequence[Entry]) -> None:
-    """No statement for entries of now while their period lasts; one for counters that move on, one for late entries."""
+    """No statement for entries of now while their period lasts; two for counters that move on, one for late entries."""
     late = [entry for entry in entries if entry.recorded and _is_late(entry, meters[entry.pair])]
-    left = {(pair, meter.counter.period) for pair, meter in meters.items() if meter.counter.period != meter.standing}
+    moved = [(pair, old) for pair, meter in meters.items() if (old := meter.counter.period) and old != meter.standing]
     # A late entry may be the first of its period, for which no counter ever stood.
-    left |= {(entry.pair, entry.period) for entry in late if entry.period != meters[entry.pair].standing}
+    left = {*moved, *((entry.pair, entry.period) for entry in late if entry.period != meters[entry.pair].standing)}
     # Whoever closes it counts again: until then the total is for whoever looks into the table.
     totals = {(pair, period): meters[pair].totals.get(period, 0) for pair, period in left if period}
     if totals:
         usage_periods.leave_periods(session, totals)
-    if late:
-        usage_periods.recount(session, [(entry.pair, entry.at) for entry in late])
+    # A counter that stood for nothing may have gone to a period that was closed before.
+    counted = [*((entry.pair, entry.at) for entry in late), *((pair, old.start) for pair, old in moved)]
+    if counted:
+        usage_periods.recount(session, counted)
 
 
 def _is_late(entry: Entry, meter: Meter) -> bool:
     """Whether it may count in a period that is closed: it tells of the past, or our clock is behind of the one that closed it."""
     standing = meter.counter.period
-    return entry.at < entry.recorded_at or (standing is not None and entry.at < standing.start)
+    return entry.at < entry.recorded_at or standing is None or entry.at < standing.start
 
 
 def _decider(meter: Meter, held: Iterable[Candidate], at: datetime) -> Decider:

@@ -34,23 +34,35 @@ def settle(session: Session, rows: Iterable[models.Subscription], now: datetime)
 
     One that became several things since the last time is told of once, as what it is now.
     """
-    news = [(type_, row) for row in rows if (type_ := _settle(row, now))]
+    news = [(type_, row) for row in rows if (type_ := _settle(session, row, now))]
     session.flush()
     if news:
         subscription_news.announce(session, news[0][1].tenant_id, _by_user(news), now)
 
 
-def _settle(row: models.Subscription, now: datetime) -> WebhookEventType | None:
+def change_package(session: Session, row: models.Subscription, package_key: int, at: datetime) -> None:
+    """The subscription has this package from then on; what it had until then is kept for the periods that ended with it."""
+    if package_key == row.package_key:
+        return
+    since = row.changed_at or row.started_at
+    if since < at:
+        past = models.PastPackage(
+            tenant_id=row.tenant_id, subscription_id=row.id, until=at, package_key=row.package_key, since=since
+        )
+        session.add(past)
+    row.package_key, row.changed_at = package_key, at
+
+
+def _settle(session: Session, row: models.Subscription, now: datetime) -> WebhookEventType | None:
     """What is to be told of it; None if nothing was due."""
     if row.status is SubscriptionStatus.CANCELLED or not _is_due(row, now):
         return None
     package_key, status = package_key_at(row, now), status_at(row, now)
-    if package_key != row.package_key:
-        row.previous_package_key, row.changed_at = row.package_key, row.changes_at
+    change_package(session, row, package_key, row.changes_at or now)
     if row.changes_at is not None and (row.changes_at <= now or status is SubscriptionStatus.CANCELLED):
         # What had not happened by the end never will.
         row.next_package_key = row.changes_at = None
-    row.package_key, row.status, row.updated_at = package_key, status, now
+    row.status, row.updated_at = status, now
     is_over = status is SubscriptionStatus.CANCELLED
     return WebhookEventType.SUBSCRIPTION_CANCELLED if is_over else WebhookEventType.SUBSCRIPTION_UPDATED
 

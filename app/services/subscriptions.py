@@ -26,7 +26,7 @@ from app.queries import users as user_queries
 from app.services.changes import stored_metadata
 from app.services.paging import key_after
 from app.services.row_ids import number_of
-from app.services.subscription_dates import settle
+from app.services.subscription_dates import change_package, settle
 from app.services.subscription_news import announce
 from app.services.subscription_views import views_of
 from app.settings import settings
@@ -251,9 +251,9 @@ def _arrange(
     wanted = (package_key, None, None) if changes_at is None else (row.package_key, package_key, changes_at)
     if wanted == present:
         return False
-    if package_key != row.package_key and changes_at is None:
-        row.previous_package_key, row.changed_at = row.package_key, now
-    row.package_key, row.next_package_key, row.changes_at = wanted
+    if changes_at is None:
+        change_package(session, row, package_key, now)
+    _, row.next_package_key, row.changes_at = wanted
     row.updated_at = now
     return True
 

@@ -13,7 +13,7 @@ from sqlmodel import Session
 
 from app import clock, jobs
 from app.contract.webhook_events import UsageReset
-from app.db import Pool
+from app.db import Pool, after_commit
 from app.domain.closing import Tenure, Walk, giver_of, walk
 from app.domain.entitlements import Limited
 from app.domain.periods import Period
@@ -42,7 +42,7 @@ def reset_due(run_seconds: float = RUN_SECONDS) -> Swept:
     Any number at once, and again: what is closed is not due any more. Raises OverloadedError.
     """
     plainly, is_over = close_all_plain(run_seconds)
-    if not is_over:
+    if plainly and not is_over:
         return Swept(handled=plainly, set_aside=0, more=True)
     this = _Run()
     swept = run(
@@ -68,20 +68,20 @@ class _Run:
         self._taken: list[Position] = []
 
     def due(self, session: Session, tenant_id: int, now: datetime, limit: int, but_not: Sequence[str]) -> list[Pair]:
-        """The next counters, locked; when there are no more, pairs that left periods behind."""
+        """The next counters, locked; when there are no more, pairs that left periods behind, once for each of these."""
         after = self._done.get(tenant_id, BEFORE_ALL)
         self._taken = queries.ended_counters(session, tenant_id, now, after, limit, but_not)
         pairs = [(tenant_id, user_key, feature_key) for _, user_key, feature_key in self._taken]
         if len(pairs) < limit:
-            left = queries.counters_with_left_periods(session, tenant_id, now, limit - len(pairs), but_not)
-            pairs = list(dict.fromkeys([*pairs, *left]))
+            pairs += queries.counters_with_left_periods(session, tenant_id, now, limit - len(pairs), but_not)
         return pairs
 
     def close(self, session: Session, due: Sequence[Pair], now: datetime) -> None:
         """Close what has ended of these pairs, and remember where that was."""
-        close_by_rules(session, due, now)
+        close_by_rules(session, list(dict.fromkeys(due)), now)
         if self._taken:
-            self._done[due[0][0]] = self._taken[-1]
+            tenant_id, last = due[0][0], self._taken[-1]
+            after_commit(session, lambda: self._done.update({tenant_id: last}))
 
 
 def close_by_rules(session: Session, pairs: Sequence[Pair], now: datetime) -> None:

@@ -1,5 +1,6 @@
 """Which periods have ended, who gave them, and where the counter belongs: by table, and against a naive walk."""
 
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -65,11 +66,17 @@ def test_when_the_subscription_is_over_nothing_follows() -> None:
     assert (days(list(walked.ended)), walked.following) == (["01-01/02-01"], None)
 
 
-def test_a_gap_is_passed_over_to_the_next_subscription() -> None:
+def test_a_gap_ends_the_walk_for_the_feature_begins_anew_with_its_next_use() -> None:
     both = [tenure("2026-01-01", "2026-02-10"), tenure("2026-04-05", id_=2)]
     walked = walk(period("2026-01-01", "2026-02-01"), both, utc("2026-05-20"), PLENTY)
-    assert days(list(walked.ended)) == ["01-01/02-01", "02-01/03-01", "04-05/05-05"]
-    assert walked.following == period("2026-05-05", "2026-06-05")
+    assert (days(list(walked.ended)), walked.following) == (["01-01/02-01", "02-01/03-01"], None)
+
+
+def test_what_fills_the_gap_at_the_period_s_end_goes_on() -> None:
+    both = [tenure("2026-01-01", "2026-02-10"), tenure("2026-02-20", id_=2)]
+    walked = walk(period("2026-01-01", "2026-02-01"), both, utc("2026-04-25"), PLENTY)
+    assert days(list(walked.ended)) == ["01-01/02-01", "02-01/03-01", "02-20/03-20", "03-20/04-20"]
+    assert walked.following == period("2026-04-20", "2026-05-20")
 
 
 def test_a_subscription_that_begins_later_than_now_is_not_looked_at() -> None:
@@ -126,7 +133,7 @@ def tenures(draw: st.DrawFn) -> list[Tenure]:
 
 
 @given(tenures(), moments)
-def test_the_walk_agrees_with_one_that_looks_at_every_day(found: list[Tenure], now: datetime) -> None:
+def test_the_walk_agrees_with_a_naive_one(found: list[Tenure], now: datetime) -> None:
     began = min(one.since for one in found)
     decider = decider_at(began, found)
     assert decider is not None
@@ -134,21 +141,23 @@ def test_the_walk_agrees_with_one_that_looks_at_every_day(found: list[Tenure], n
     if first.end > now:
         return
 
-    day, expected = first.end, [first]
-    while day <= now:
-        decider = decider_at(day, found)
-        following = decider.period_at(day) if decider else None
-        if following and following.end <= now:
-            expected.append(following)
-        elif following:
+    expected, following = [first], None
+    while decider := decider_at(expected[-1].end, found):
+        # The naive way to the period that holds the moment: from the anchor on, one by one.
+        moment = expected[-1].end
+        following = next(one for one in _periods_of(decider) if moment in one)
+        if following.end > now:
             break
-        day = following.end if following else day + timedelta(days=1)
+        expected.append(following)
+        following = None
 
     walked = walk(first, found, now, PLENTY)
     assert list(walked.ended) == expected
-    assert all(one.end <= now for one in walked.ended)
-    if walked.following:
-        assert walked.following.end > now
-    if decider_at(now, found):
-        assert walked.following is not None
-        assert now in walked.following
+    assert walked.following == following
+
+
+def _periods_of(candidate: Candidate) -> Iterator[Period]:
+    one = candidate.period_at(candidate.anchor)
+    while True:
+        yield one
+        one = candidate.period_at(one.end)
