@@ -140,3 +140,10 @@ def be_alone_at_the_front(session: Session, tenant_id: int) -> bool:
     """Until the transaction ends nobody else is told so about this tenant. False: somebody else is."""
     asked = session.connection().exec_driver_sql(_AT_THE_FRONT, (tenant_id,))
     return bool(asked.scalar_one())
+
+
+def commit_without_waiting(session: Session) -> None:
+    """Let this transaction's commit not wait for the disk. After a crash its batch may be as though it had never been closed:
+    then it is due again. (Whatever commits later, and waits, brings it to the disk too: nobody can build on what was lost.)
+    """
+    session.connection().exec_driver_sql("SET LOCAL synchronous_commit = off")

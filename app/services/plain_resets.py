@@ -56,8 +56,9 @@ class _Pass:
 
     def __init__(self, tenant_id: int) -> None:
         self.closed = 0
-        self._poor = 0
         self._tenant_id = tenant_id
+        self._poor = 0
+        self._aside: list[str] | None = None
         self._backwards = False
         self._last: Position = BEFORE_ALL
 
@@ -65,9 +66,12 @@ class _Pass:
         """Whether there may be more to do."""
         try:
             with transaction(Pool.METERING) as session:
-                if outbox.is_wanted(session, self._tenant_id, WebhookEventType.USAGE_RESET):
-                    return False  # somebody has to be told of each, by name
-                found = self._close(session)
+                if self._aside is None:
+                    if outbox.is_wanted(session, self._tenant_id, WebhookEventType.USAGE_RESET):
+                        return False  # somebody has to be told of each, by name
+                    faults = job_records.faults_of(session, self._tenant_id, jobs.RESET_DUE.name)
+                    self._aside = [fault.row_id for fault in faults]
+                found = self._close(session, self._aside)
         except OverloadedError:
             raise
         except Exception as error:
@@ -79,11 +83,10 @@ class _Pass:
         self._poor = 0 if found.closed >= WORTH_IT * found.taken else self._poor + 1
         return found.taken == BATCH and self._poor < POOR_BATCHES
 
-    def _close(self, session: Session) -> PlainlyClosed:
+    def _close(self, session: Session, aside: list[str]) -> PlainlyClosed:
+        queries.commit_without_waiting(session)
         if not self._backwards and not queries.be_alone_at_the_front(session, self._tenant_id):
             self._backwards, self._last = True, BEHIND_ALL
-        faults = job_records.faults_of(session, self._tenant_id, jobs.RESET_DUE.name)
-        aside = [fault.row_id for fault in faults]
         return queries.close_plain(
             session, self._tenant_id, clock.now(), self._last, BATCH, aside, backwards=self._backwards
         )
