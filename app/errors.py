@@ -14,7 +14,8 @@ words here: each door owns the table that maps codes to its own shapes (`app/gra
     │   │   ├── UsageEventNotFoundError
     │   │   ├── ReservationNotFoundError
     │   │   ├── WebhookEndpointNotFoundError
-    │   │   └── WebhookDeliveryNotFoundError
+    │   │   ├── WebhookDeliveryNotFoundError
+    │   │   └── BillingTemplateNotFoundError
     │   └── ConflictError               the call is well formed, the state forbids it
     │       ├── AlreadyExistsError      an id that is taken
     │       ├── InUseError              something else still needs what should be deleted
@@ -104,6 +105,10 @@ class WebhookEndpointNotFoundError(NotFoundError):
 
 class WebhookDeliveryNotFoundError(NotFoundError):
     kind = "Webhook Delivery"
+
+
+class BillingTemplateNotFoundError(NotFoundError):
+    kind = "Billing Template"
 
 
 class ConflictError(CallerError):

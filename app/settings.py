@@ -86,6 +86,7 @@ class Settings(BaseSettings):
     schedule_subscriptions_settle_due: float = _period(60)
     schedule_reservations_expire_due: float = _period(60)
     schedule_webhooks_deliver_due: float = _period(10)
+    schedule_stripe_sweep_templates: float = _period(60)
     schedule_maintenance_make_partitions: float = _period(86_400)
     schedule_maintenance_prune: float = _period(86_400)
     schedule_maintenance_check_books: float = _period(86_400)

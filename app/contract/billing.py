@@ -2,12 +2,37 @@
 
 import re
 
-from app.contract.shapes import Command
+from app.contract.shapes import Command, Timestamp, View
+from app.domain.billing import INTERVALS, BillingTemplateStatus
 from app.domain.values import check_id, check_range
 from app.errors import InvalidInputError
 
 _CURRENCY = re.compile(r"[a-z]{3}")
-_INTERVALS = ("day", "week", "month", "year")
+
+
+class CreateBillingTemplate(Command):
+    """A price that exists at Stripe (`price_id`), or `amount` and `currency` of one to be made. No `interval`: paid once."""
+
+    id: str
+    package_id: str
+    price_id: str | None = None
+    amount: int | None = None
+    currency: str | None = None
+    interval: str | None = None
+
+    def __post_init__(self) -> None:
+        check_id("id", self.id)
+        check_id("packageId", self.package_id)
+        if self.price_id is not None:
+            check_id("priceId", self.price_id)
+            if (self.amount, self.currency, self.interval) != (None, None, None):
+                raise InvalidInputError("priceId", "must not be given together with amount, currency and interval")
+            return
+        if self.amount is None:
+            raise InvalidInputError("amount", "is required, or priceId")
+        if self.currency is None:
+            raise InvalidInputError("currency", "is required together with amount")
+        _check_money(self.amount, self.currency, self.interval)
 
 
 class LinkPrice(Command):
@@ -24,8 +49,34 @@ class LinkPrice(Command):
         check_id("id", self.id)
         check_id("packageId", self.package_id)
         check_id("priceId", self.price_id)
-        check_range("amount", self.amount, at_least=0)
-        if not _CURRENCY.fullmatch(self.currency):
-            raise InvalidInputError("currency", "must be three lower-case letters, such as gbp")
-        if self.interval not in (None, *_INTERVALS):
-            raise InvalidInputError("interval", f"must be one of {', '.join(_INTERVALS)}, or absent")
+        _check_money(self.amount, self.currency, self.interval)
+
+
+class UpdateBillingTemplate(Command):
+    """Switch a template off or on. One that failed is tried again when it is switched on."""
+
+    active: bool
+
+
+def _check_money(amount: int, currency: str, interval: str | None) -> None:
+    check_range("amount", amount, at_least=0)
+    if not _CURRENCY.fullmatch(currency):
+        raise InvalidInputError("currency", "must be three lower-case letters, such as gbp")
+    if interval not in (None, *INTERVALS):
+        raise InvalidInputError("interval", f"must be one of {', '.join(INTERVALS)}, or absent")
+
+
+class BillingTemplate(View):
+    """`price_id`, `amount` and `currency` are null until they are known. `amount` is in the currency's minor unit."""
+
+    id: str
+    package_id: str
+    provider: str
+    status: BillingTemplateStatus
+    error: str | None
+    price_id: str | None
+    amount: int | None
+    display_amount: str | None
+    currency: str | None
+    interval: str | None
+    created_at: Timestamp

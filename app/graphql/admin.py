@@ -1,6 +1,7 @@
 """Every resolver of the admin API."""
 
 from app.graphql import (
+    billing,
     explanations,
     features,
     packages,
@@ -12,7 +13,18 @@ from app.graphql import (
     webhooks,
 )
 
-_TOPICS = (features, packages, users, subscriptions, usage, usage_history, explanations, reservations, webhooks)
+_TOPICS = (
+    features,
+    packages,
+    users,
+    subscriptions,
+    usage,
+    usage_history,
+    explanations,
+    reservations,
+    billing,
+    webhooks,
+)
 
 
 def register(schema_name: str) -> None:

@@ -52,6 +52,12 @@ EXPIRE_RESERVATIONS = _scheduled(
 DELIVER_WEBHOOKS = _scheduled(
     "webhooks.deliver_due", Queue.DEFAULT, "sends webhooks, new ones and those to be repeated"
 )
+MAKE_TEMPLATE = Job(
+    "stripe.make_template", Queue.STRIPE, "makes the price of a billing template at Stripe, or looks it up"
+)
+SWEEP_TEMPLATES = _scheduled(
+    "stripe.sweep_templates", Queue.STRIPE, "has billing templates made whose message was lost, or when Stripe was away"
+)
 MAKE_PARTITIONS = _scheduled("maintenance.make_partitions", Queue.MAINTENANCE, "makes the ledger's next months")
 PRUNE = _scheduled("maintenance.prune", Queue.MAINTENANCE, "drops what is older than the retention settings keep")
 CHECK_BOOKS = _scheduled("maintenance.check_books", Queue.MAINTENANCE, "proves that counters and ledger agree")
@@ -63,6 +69,8 @@ JOBS = (
     SETTLE_SUBSCRIPTIONS,
     EXPIRE_RESERVATIONS,
     DELIVER_WEBHOOKS,
+    MAKE_TEMPLATE,
+    SWEEP_TEMPLATES,
     MAKE_PARTITIONS,
     PRUNE,
     CHECK_BOOKS,

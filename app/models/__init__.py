@@ -1,8 +1,9 @@
 """The tables. Importing this package declares them all, which is what migrations compare with the database."""
 
+from app.models.billing import BillingTemplate, CheckoutLink
 from app.models.features import Feature
 from app.models.jobs import BooksCheck, JobFault, JobRun, JobTurn
-from app.models.packages import BillingTemplate, Package, PackageBase, PackageFeature
+from app.models.packages import Package, PackageBase, PackageFeature
 from app.models.reservations import Reservation
 from app.models.subscriptions import PastPackage, Subscription
 from app.models.tenants import ApiKey, Tenant, UserTokenSecret
@@ -15,6 +16,7 @@ __all__ = [
     "ApiKey",
     "BillingTemplate",
     "BooksCheck",
+    "CheckoutLink",
     "Consumption",
     "Feature",
     "IdempotencyKey",

@@ -30,10 +30,10 @@ def json_value() -> Column[Any]:
     return Column("metadata", JSONB, nullable=False, server_default="{}")
 
 
-def choice(enum: type[StrEnum], name: str, *, nullable: bool = False) -> Column[str]:
+def choice(enum: type[StrEnum], name: str, *, nullable: bool = False, default: str | None = None) -> Column[str]:
     """One of an enum's values, as text with a CHECK: a native enum type could not lose a value again."""
     values = Enum(enum, name=name, native_enum=False, create_constraint=True, length=32, values_callable=_values)
-    return Column(values, nullable=nullable)
+    return Column(values, nullable=nullable, server_default=default)
 
 
 def _values(enum: type[StrEnum]) -> list[str]:

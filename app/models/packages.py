@@ -1,9 +1,9 @@
-"""Packages, what they hold, which bases an add-on goes with, and what they cost."""
+"""Packages, what they hold, and which bases an add-on goes with."""
 
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import BigInteger, CheckConstraint, Column, Index, UniqueConstraint
+from sqlalchemy import BigInteger, CheckConstraint, Index, UniqueConstraint
 from sqlmodel import Field, SQLModel
 
 from app.domain.periods import ResetPeriod
@@ -60,23 +60,3 @@ class PackageBase(SQLModel, table=True):
     tenant_id: int = Field(primary_key=True)
     addon_key: int = Field(primary_key=True, sa_type=BigInteger)
     base_key: int = Field(primary_key=True, sa_type=BigInteger)
-
-
-class BillingTemplate(SQLModel, table=True):
-    """A package's price at a payment provider. `interval` null: paid once."""
-
-    __tablename__ = "billing_templates"
-    __table_args__ = (
-        within_tenant("package_key", "packages.key", on_delete="CASCADE"),
-        Index(None, "tenant_id", "package_key"),
-    )
-
-    tenant_id: int = Field(primary_key=True)
-    id: str = Field(sa_column=Column(text_column().type, primary_key=True))
-    package_key: int = Field(sa_type=BigInteger)
-    provider: str = Field(sa_column=text_column(nullable=False))
-    price_id: str = Field(sa_column=text_column(nullable=False))
-    amount_minor: int = Field(sa_type=BigInteger)
-    currency: str = Field(sa_column=text_column(nullable=False))
-    interval: str | None = Field(default=None, sa_column=text_column())
-    created_at: datetime = Field(sa_column=moment())

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from sqlalchemy.orm import aliased
 from sqlmodel import Session, col, delete, select
 
+from app.domain.billing import BillingTemplateStatus
 from app.domain.subscribing import PackageStatus, Sellable
 from app.models import BillingTemplate, Feature, Package, PackageBase, PackageFeature
 from app.queries.pages import page_after
@@ -14,7 +15,7 @@ from app.queries.pages import page_after
 
 @dataclass(frozen=True, slots=True)
 class Contents:
-    """What belongs to packages, by the package's key. Features in the package's order, prices oldest first."""
+    """What belongs to packages, by the package's key. Features in the package's order, prices that are on sale oldest first."""
 
     features: dict[int, list[tuple[PackageFeature, Feature]]]
     base_ids: dict[int, list[str]]
@@ -99,7 +100,11 @@ def contents_of(session: Session, tenant_id: int, package_keys: Collection[int])
         contents.base_ids[addon_key].append(base_id)
     for template in session.exec(
         select(BillingTemplate)
-        .where(BillingTemplate.tenant_id == tenant_id, col(BillingTemplate.package_key).in_(package_keys))
+        .where(
+            BillingTemplate.tenant_id == tenant_id,
+            col(BillingTemplate.package_key).in_(package_keys),
+            BillingTemplate.status == BillingTemplateStatus.ACTIVE,
+        )
         .order_by(col(BillingTemplate.created_at), col(BillingTemplate.id))
     ):
         contents.templates[template.package_key].append(template)

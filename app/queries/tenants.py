@@ -12,6 +12,10 @@ def tenant_by_public_id(session: Session, public_id: str) -> Tenant | None:
     return session.exec(select(Tenant).where(Tenant.public_id == public_id)).one_or_none()
 
 
+def tenant_by_id(session: Session, tenant_id: int) -> Tenant | None:
+    return session.exec(select(Tenant).where(Tenant.id == tenant_id)).one_or_none()
+
+
 def locked_tenant(session: Session, tenant_id: int) -> Tenant:
     """For what a tenant may have only so many of: two who count at once take turns. Nothing else waits for it."""
     return session.exec(select(Tenant).where(Tenant.id == tenant_id).with_for_update(key_share=True)).one()

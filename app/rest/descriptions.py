@@ -31,6 +31,8 @@ _TWINS: Final[Mapping[str, str]] = {
     "ShowUsage": "ShowUsageData",
     "CreateWebhookEndpoint": "CreateWebhookEndpointInput",
     "UpdateWebhookEndpoint": "UpdateWebhookEndpointInput",
+    "CreateBillingTemplate": "CreateBillingTemplateInput",
+    "UpdateBillingTemplate": "UpdateBillingTemplateInput",
     "EndpointStatus": "WebhookEndpointStatus",
     "DeliveryStatus": "WebhookDeliveryStatus",
 }
@@ -41,6 +43,7 @@ _REST_ALONE: Final[Mapping[str, str]] = {
     "SubscriptionPage": "One page of subscriptions.",
     "UsageEventPage": "One page of usage events.",
     "UsageEventPage.data": "Newest first.",
+    "BillingTemplatePage": "One page of billing templates.",
     "WebhookEndpointPage": "One page of webhook endpoints.",
     "WebhookDeliveryPage": "One page of webhook deliveries.",
     "WebhookDeliveryPage.data": "Newest first.",

@@ -55,6 +55,9 @@ KINDS: Final[Mapping[type[MeterlineError], Kind]] = {
     errors.WebhookDeliveryNotFoundError: Kind(
         404, "Webhook delivery not found", "You have no webhook delivery with this id."
     ),
+    errors.BillingTemplateNotFoundError: Kind(
+        404, "Billing template not found", "You have no billing template with this id."
+    ),
     errors.AlreadyExistsError: Kind(409, "Already exists", "The id is taken."),
     errors.InUseError: Kind(409, "In use", "Something else still needs what should be deleted or changed."),
     errors.PackageStatusError: Kind(409, "Wrong package status", "A package is not in the status that the call needs."),

@@ -3,6 +3,7 @@
 from msgspec import to_builtins
 from msgspec.structs import replace
 
+from app.contract.billing import BillingTemplate
 from app.contract.features import Feature
 from app.contract.packages import Package, PackageFeature, PackagePrice
 from app.contract.reservations import Reservation
@@ -14,6 +15,7 @@ from app.contract.usage_history import UsageEvent, UsagePoint, UsageSeries
 from app.contract.users import User
 from app.contract.webhook_events import UsageThreshold
 from app.contract.webhooks import WebhookDelivery, WebhookEndpoint
+from app.domain.billing import BillingTemplateStatus
 from app.domain.entitlements import FeatureType
 from app.domain.metering import RecordUsageAction
 from app.domain.periods import ResetPeriod
@@ -161,6 +163,20 @@ SERIES = UsageSeries(
     ],
 )
 HOLD_RELEASED = replace(HOLD, status=ReservationStatus.RELEASED)
+PRO_MONTHLY = BillingTemplate(
+    id="pro-50gbp-month",
+    package_id="pro",
+    provider="STRIPE",
+    status=BillingTemplateStatus.ACTIVE,
+    error=None,
+    price_id="price_1P3xQ2",
+    amount=5000,
+    display_amount="50.00",
+    currency="gbp",
+    interval="month",
+    created_at="2026-03-01T09:30:00.000Z",
+)
+PRO_MONTHLY_TO_COME = replace(PRO_MONTHLY, status=BillingTemplateStatus.PENDING, price_id=None)
 HOOK = WebhookEndpoint(
     id="12",
     url="https://example.com/webhooks/meterline",

@@ -22,6 +22,7 @@ from app.contract.usage import (
 )
 from app.contract.users import GeneratedUserToken
 from app.contract.webhooks import RedeliveredWebhooks
+from app.domain.billing import BillingTemplateStatus
 from app.domain.entitlements import ALLOWED_CONSUMABLE
 from app.domain.metering import LIMIT_WOULD_BE_EXCEEDED
 from app.domain.webhooks import WebhookEventType
@@ -44,6 +45,8 @@ from app.rest.example_story import (
     PRO,
     PRO_ARCHIVED,
     PRO_DRAFT,
+    PRO_MONTHLY,
+    PRO_MONTHLY_TO_COME,
     SENT,
     SENT_AGAIN,
     SERIES,
@@ -170,6 +173,22 @@ EXAMPLES: Final[dict[str, Examples]] = {
         RecordedUsage(recorded=True, reason=None, event_id=EVENT_ID, duplicate=False, consumption=USED), {"delta": 60}
     ),
     "releaseReservation": _of(HOLD_RELEASED),
+    "createBillingTemplate": Examples(
+        {"Is being made": PRO_MONTHLY_TO_COME},
+        {
+            "A new price": {
+                "id": "pro-50gbp-month",
+                "packageId": "pro",
+                "amount": 5000,
+                "currency": "gbp",
+                "interval": "month",
+            },
+            "A price that exists": {"id": "pro-50gbp-month", "packageId": "pro", "priceId": "price_1P3xQ2"},
+        },
+    ),
+    "billingTemplate": _of(PRO_MONTHLY),
+    "billingTemplates": _page(PRO_MONTHLY),
+    "updateBillingTemplate": _of(replace(PRO_MONTHLY, status=BillingTemplateStatus.INACTIVE), {"active": False}),
     "createWebhookEndpoint": _of(
         HOOK_WITH_SECRET,
         {

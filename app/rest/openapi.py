@@ -44,6 +44,7 @@ _TAGS: Final = [
     Tag(name="Users", description="Who uses features and holds subscriptions."),
     Tag(name="Subscriptions", description="A user has a package."),
     Tag(name="Usage", description="May this user do this now? Then count it."),
+    Tag(name="Billing", description="What packages cost at Stripe, and links to pay by."),
     Tag(name="Webhooks", description="Being told what happens."),
 ]
 

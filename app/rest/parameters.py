@@ -19,6 +19,9 @@ UserId = Annotated[str, PathParameter(name="userId", description="The user's id,
 EventId = Annotated[str, PathParameter(name="eventId", description="The usage event's id.")]
 ReservationId = Annotated[str, PathParameter(name="reservationId", description="The reservation's id.")]
 SubscriptionId = Annotated[str, PathParameter(name="subscriptionId", description="The subscription's id.")]
+BillingTemplateId = Annotated[
+    str, PathParameter(name="billingTemplateId", description="The billing template's id, percent-encoded.")
+]
 WebhookEndpointId = Annotated[str, PathParameter(name="webhookEndpointId", description="The webhook endpoint's id.")]
 WebhookDeliveryId = Annotated[str, PathParameter(name="webhookDeliveryId", description="The webhook delivery's id.")]
 OfUser = Annotated[str, QueryParameter(name="userId", description="The user's id.")]

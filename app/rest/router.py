@@ -6,6 +6,7 @@ from litestar import Response, Router
 from litestar.di import Provide
 
 from app.rest.authentication import AdminAuthentication, authenticated_actor
+from app.rest.billing import BillingTemplates
 from app.rest.bodies import JsonBody
 from app.rest.errors import rest_exception_handlers
 from app.rest.explanations import Explanations
@@ -36,6 +37,7 @@ def rest_router() -> Router:
             UsageHistory,
             Explanations,
             Reservations,
+            BillingTemplates,
             WebhookEndpoints,
             WebhookDeliveries,
         ],

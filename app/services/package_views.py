@@ -47,7 +47,7 @@ def _package(row: models.Package, contents: Contents) -> Package:
         metadata=row.metadata_,
         base_package_ids=contents.base_ids[key],
         features=[_feature(terms, feature) for terms, feature in contents.features[key]],
-        prices=[_price(template) for template in contents.templates[key]],
+        prices=[price for template in contents.templates[key] if (price := _price(template))],
     )
 
 
@@ -66,7 +66,10 @@ def _feature(terms: models.PackageFeature, feature: models.Feature) -> PackageFe
     )
 
 
-def _price(template: models.BillingTemplate) -> PackagePrice:
+def _price(template: models.BillingTemplate) -> PackagePrice | None:
+    """None for what has no price yet, which no template on sale is."""
+    if template.price_id is None or template.amount_minor is None or template.currency is None:
+        return None
     return PackagePrice(
         id=template.price_id,
         provider=template.provider,

@@ -18,6 +18,7 @@ from graphql import (
 from msgspec import UnsetType
 
 from app.contract import (
+    billing,
     explanations,
     features,
     packages,
@@ -30,6 +31,7 @@ from app.contract import (
     webhooks,
 )
 from app.contract.sdl import admin_sdl
+from app.domain.billing import BillingTemplateStatus
 from app.domain.entitlements import DecidingRule, FeatureType
 from app.domain.explanations import SubscribingStep, SubscriptionStanding
 from app.domain.metering import RecordUsageAction
@@ -78,6 +80,7 @@ _VIEWS: dict[str, type[shapes.View]] = {
     "WaysToAccess": explanations.WaysToAccess,
     "AccessLater": explanations.AccessLater,
     "PackageOffer": explanations.PackageOffer,
+    "BillingTemplate": billing.BillingTemplate,
     "WebhookEndpoint": webhooks.WebhookEndpoint,
     "WebhookDelivery": webhooks.WebhookDelivery,
     "RedeliveredWebhooks": webhooks.RedeliveredWebhooks,
@@ -104,6 +107,8 @@ _INPUTS: dict[str, type[shapes.Command]] = {
     "CreateUserInput": users.CreateUser,
     "UpdateUserInput": users.UpdateUser,
     "CreateUsageEventInput": usage.RecordUsage,
+    "CreateBillingTemplateInput": billing.CreateBillingTemplate,
+    "UpdateBillingTemplateInput": billing.UpdateBillingTemplate,
     "CreateWebhookEndpointInput": webhooks.CreateWebhookEndpoint,
     "UpdateWebhookEndpointInput": webhooks.UpdateWebhookEndpoint,
 }
@@ -121,6 +126,7 @@ _ENUMS: dict[str, type[StrEnum]] = {
     "DecidingRule": DecidingRule,
     "SubscriptionStanding": SubscriptionStanding,
     "SubscribingStep": SubscribingStep,
+    "BillingTemplateStatus": BillingTemplateStatus,
     "WebhookEndpointStatus": EndpointStatus,
     "WebhookDeliveryStatus": DeliveryStatus,
 }

@@ -30,6 +30,8 @@ SAMPLES = {
             "ReservationNotFoundError",
             "WebhookDeliveryNotFoundError",
             "WebhookEndpointNotFoundError",
+            "BillingTemplateNotFoundError",
+            "SubscriptionLinkNotFoundError",
             "NotFoundError",
         ],
         (),

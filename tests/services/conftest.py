@@ -7,6 +7,7 @@ from sqlalchemy import text
 
 from app.db import engine
 from app.settings import settings
+from tests import billing
 from tests.services.shop import Shop
 from tests.tenants import Tenant
 
@@ -19,6 +20,12 @@ def shop(tenant: Tenant) -> Shop:
 @pytest.fixture
 def other_shop(other_tenant: Tenant) -> Shop:
     return Shop(other_tenant.actor)
+
+
+@pytest.fixture
+def stripe() -> Iterator[billing.Stripe]:
+    with billing.started() as found:
+        yield found
 
 
 @pytest.fixture

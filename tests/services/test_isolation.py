@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from app.contract.billing import LinkPrice
+from app.contract.billing import CreateBillingTemplate, LinkPrice, UpdateBillingTemplate
 from app.contract.features import UpdateFeature
 from app.contract.packages import DuplicatePackage, PackageFeatureTerms, UpdatePackage
 from app.contract.shapes import PageRequest
@@ -75,6 +75,17 @@ CALLS: dict[str, Call] = {
     ),
     "usage_series/user": lambda shop, id_: usage_series(shop.actor, series_of(id_, "own")),
     "usage_series/feature": lambda shop, id_: usage_series(shop.actor, series_of("own", id_)),
+    "create_billing_template": lambda shop, id_: billing.create_billing_template(
+        shop.actor, CreateBillingTemplate(id="t", package_id=id_, price_id="price_1")
+    ),
+    "get_billing_template": lambda shop, id_: billing.get_billing_template(shop.actor, id_),
+    "update_billing_template": lambda shop, id_: billing.update_billing_template(
+        shop.actor, id_, UpdateBillingTemplate(active=False)
+    ),
+    "list_billing_templates/package": lambda shop, id_: billing.list_billing_templates(shop.actor, PageRequest(), id_),
+    "list_billing_templates/after": lambda shop, id_: billing.list_billing_templates(
+        shop.actor, PageRequest(starting_after=id_), None
+    ),
     "link_price": lambda shop, id_: billing.link_price(
         shop.actor, LinkPrice(id="t", package_id=id_, price_id="price_1", amount=1, currency="gbp")
     ),
@@ -95,6 +106,8 @@ def stocked(shop: Shop, other_shop: Shop, theirs: str) -> tuple[Shop, Shop, str]
         owner.feature(id_)
         owner.package(id_, counted(10, feature_id=id_))
         owner.user(id_)
+        price = LinkPrice(id=id_, package_id=id_, price_id="price_1", amount=1, currency="gbp")
+        billing.link_price(owner.actor, price)
         made = owner.subscribe(id_, user_id=id_)[0].id
     return shop, other_shop, made
 

@@ -1,0 +1,74 @@
+"""A double of Stripe of one's own, and the work that workers do with it."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+from sqlalchemy import text
+
+from app.contract.actors import Actor
+from app.db import engine
+from app.gateways.billing import BillingInterval, NewPrice
+from app.gateways.stripe import StripeGateway
+from app.gateways.stripe_double import StripeDouble
+from app.gateways.stripe_double.faults import FaultKind
+from app.gateways.stripe_double.state import Json
+
+_KEY = "sk_test_of_the_tests"
+
+
+@dataclass(frozen=True)
+class Stripe:
+    """The double, and a gateway that tries once, so that a test sees each failure, and sees it at once."""
+
+    double: StripeDouble
+    gateway: StripeGateway
+
+    def price(
+        self,
+        amount_minor: int = 5000,
+        currency: str = "gbp",
+        interval: BillingInterval | None = BillingInterval.MONTH,
+        interval_count: int = 1,
+    ) -> str:
+        """The id of a price that somebody has made in Stripe's dashboard."""
+        key = f"dashboard-{len(self.double.world.requests())}"
+        product = self.gateway.create_product("By hand", key=f"{key}-product")
+        new = NewPrice(
+            product_id=product.id,
+            currency=currency,
+            amount_minor=amount_minor,
+            interval=interval,
+            interval_count=interval_count,
+        )
+        return self.gateway.create_price(new, key=key).id
+
+    def objects(self, kind: str) -> list[Json]:
+        return self.double.world.objects(kind)
+
+    def fail(self, kind: FaultKind, match: str = "", times: int = 1) -> None:
+        self.double.world.fail(kind, match, times=times)
+
+    @contextmanager
+    def away(self) -> Iterator[None]:
+        self.double.world.set_down(down=True)
+        yield
+        self.double.world.set_down(down=False)
+
+
+@contextmanager
+def started() -> Iterator[Stripe]:
+    with pytest.MonkeyPatch.context() as environment, StripeDouble() as double:
+        # The SDK heeds proxies of the environment, which have no business here.
+        for name in ("NO_PROXY", "no_proxy"):
+            environment.setenv(name, "127.0.0.1")
+        yield Stripe(double, StripeGateway(_KEY, base=double.url, tries_again=0, read_seconds=10))
+
+
+def column(actor: Actor, table: str, name: str) -> list[Any]:
+    """What a tenant's rows have in a column, oldest first."""
+    statement = f"SELECT {name} FROM {table} WHERE tenant_id = :id ORDER BY created_at"  # noqa: S608 — our own names
+    with engine().connect() as connection:
+        return list(connection.execute(text(statement), {"id": actor.tenant_id}).scalars())

@@ -1,0 +1,19 @@
+"""Billing: what is asked of Stripe and made there."""
+
+from celery import shared_task
+
+from app import jobs
+from app.services.job_runs import run_noted
+from app.services.template_making import make_template, sweep_templates
+
+
+@shared_task(name=jobs.MAKE_TEMPLATE.name)
+def make_one_template(tenant_id: int, template_key: int) -> None:
+    """Make a billing template's price, or look it up."""
+    run_noted(jobs.MAKE_TEMPLATE, lambda: make_template(tenant_id, template_key))
+
+
+@shared_task(name=jobs.SWEEP_TEMPLATES.name)
+def sweep_unmade_templates() -> None:
+    """Have made what nobody has made yet."""
+    run_noted(jobs.SWEEP_TEMPLATES, sweep_templates)
