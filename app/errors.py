@@ -15,7 +15,8 @@ words here: each door owns the table that maps codes to its own shapes (`app/gra
     │   │   ├── ReservationNotFoundError
     │   │   ├── WebhookEndpointNotFoundError
     │   │   ├── WebhookDeliveryNotFoundError
-    │   │   └── BillingTemplateNotFoundError
+    │   │   ├── BillingTemplateNotFoundError
+    │   │   └── SubscriptionLinkNotFoundError
     │   └── ConflictError               the call is well formed, the state forbids it
     │       ├── AlreadyExistsError      an id that is taken
     │       ├── InUseError              something else still needs what should be deleted
@@ -24,6 +25,7 @@ words here: each door owns the table that maps codes to its own shapes (`app/gra
     │       ├── IdempotencyConflictError  the key was used before, for other content
     │       ├── RevertError             a usage event that nothing can be taken back of
     │       ├── ReservationError        a reservation that is settled already, or has expired
+    │       ├── SubscriptionLinkError   no such billing template, one that is not on sale, or Stripe refuses
     │       └── WebhookError            one endpoint too many, or nothing that could be sent to it now
     ├── AuthenticationError             UNAUTHENTICATED: no, a bad or a wrong kind of credential
     └── OverloadedError                 OVERLOADED: busy or away; the same call may work in a moment
@@ -111,6 +113,10 @@ class BillingTemplateNotFoundError(NotFoundError):
     kind = "Billing Template"
 
 
+class SubscriptionLinkNotFoundError(NotFoundError):
+    kind = "Subscription Link"
+
+
 class ConflictError(CallerError):
     pass
 
@@ -140,6 +146,10 @@ class RevertError(ConflictError):
 
 
 class ReservationError(ConflictError):
+    pass
+
+
+class SubscriptionLinkError(ConflictError):
     pass
 
 

@@ -72,6 +72,9 @@ class Settings(BaseSettings):
         None,
         description="what Stripe signs its webhooks to us with; two, separated by a comma, while one replaces the other",
     )
+    subscription_link_wait_seconds: float = Field(
+        5.0, ge=0, le=25, allow_inf_nan=False, description="how long a caller waits for a link that a worker is making"
+    )
     trial_end: Literal["ACTIVE", "CANCELLED"] = Field("ACTIVE", description="what a trial becomes when it is over")
     metrics_token: str | None = Field(
         None, min_length=16, description="who may read /metrics; unset, nobody in production"
@@ -87,6 +90,7 @@ class Settings(BaseSettings):
     schedule_reservations_expire_due: float = _period(60)
     schedule_webhooks_deliver_due: float = _period(10)
     schedule_stripe_sweep_templates: float = _period(60)
+    schedule_stripe_sweep_links: float = _period(60)
     schedule_maintenance_make_partitions: float = _period(86_400)
     schedule_maintenance_prune: float = _period(86_400)
     schedule_maintenance_check_books: float = _period(86_400)

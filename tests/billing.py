@@ -1,5 +1,6 @@
 """A double of Stripe of one's own, and the work that workers do with it."""
 
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -15,6 +16,7 @@ from app.gateways.stripe import StripeGateway
 from app.gateways.stripe_double import StripeDouble
 from app.gateways.stripe_double.faults import FaultKind
 from app.gateways.stripe_double.state import Json
+from app.services.checkout_making import make_link
 
 _KEY = "sk_test_of_the_tests"
 
@@ -72,3 +74,25 @@ def column(actor: Actor, table: str, name: str) -> list[Any]:
     statement = f"SELECT {name} FROM {table} WHERE tenant_id = :id ORDER BY created_at"  # noqa: S608 — our own names
     with engine().connect() as connection:
         return list(connection.execute(text(statement), {"id": actor.tenant_id}).scalars())
+
+
+def make_links(actor: Actor, gateway: StripeGateway) -> int:
+    """What workers do for all of a tenant's links: how many they settle."""
+    return sum(make_link(actor.tenant_id, str(id_), gateway) for id_ in column(actor, "checkout_links", "id"))
+
+
+@contextmanager
+def worker(actor: Actor, stripe: Stripe) -> Iterator[None]:
+    """A thread that makes the tenant's links as soon as they are asked for."""
+    ended = threading.Event()
+
+    def work() -> None:
+        while not ended.is_set():
+            make_links(actor, stripe.gateway)
+            ended.wait(0.01)
+
+    thread = threading.Thread(target=work, name="worker")
+    thread.start()
+    yield
+    ended.set()
+    thread.join()

@@ -1,9 +1,10 @@
-"""Billing templates: what a package costs at a payment provider."""
+"""Billing templates, what a package costs at a payment provider; and links to pay by."""
 
 import re
 
 from app.contract.shapes import Command, Timestamp, View
-from app.domain.billing import INTERVALS, BillingTemplateStatus
+from app.domain.billing import INTERVALS, BillingTemplateStatus, SubscriptionLinkStatus
+from app.domain.return_urls import check_return_url
 from app.domain.values import check_id, check_range
 from app.errors import InvalidInputError
 
@@ -58,6 +59,22 @@ class UpdateBillingTemplate(Command):
     active: bool
 
 
+class GenerateSubscriptionLink(Command):
+    """A link for a user to pay by, or for somebody whom we do not know yet: without `user_id`."""
+
+    template_id: str
+    success_url: str
+    cancel_url: str
+    user_id: str | None = None
+
+    def __post_init__(self) -> None:
+        if self.user_id is not None:
+            check_id("userId", self.user_id)
+        check_id("templateId", self.template_id)
+        check_return_url("successUrl", self.success_url)
+        check_return_url("cancelUrl", self.cancel_url)
+
+
 def _check_money(amount: int, currency: str, interval: str | None) -> None:
     check_range("amount", amount, at_least=0)
     if not _CURRENCY.fullmatch(currency):
@@ -80,3 +97,16 @@ class BillingTemplate(View):
     currency: str | None
     interval: str | None
     created_at: Timestamp
+
+
+class SubscriptionLink(View):
+    """`url` is there while the link is OPEN. `expires_at`: when the page closes."""
+
+    id: str
+    url: str | None
+    status: SubscriptionLinkStatus
+    error: str | None
+    user_id: str | None
+    template_id: str
+    created_at: Timestamp
+    expires_at: Timestamp | None

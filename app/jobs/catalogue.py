@@ -58,6 +58,10 @@ MAKE_TEMPLATE = Job(
 SWEEP_TEMPLATES = _scheduled(
     "stripe.sweep_templates", Queue.STRIPE, "has billing templates made whose message was lost, or when Stripe was away"
 )
+MAKE_LINK = Job("stripe.make_link", Queue.STRIPE, "has Stripe make the page of a link to pay by")
+SWEEP_LINKS = _scheduled(
+    "stripe.sweep_links", Queue.STRIPE, "has links to pay by made whose message was lost, or when Stripe was away"
+)
 MAKE_PARTITIONS = _scheduled("maintenance.make_partitions", Queue.MAINTENANCE, "makes the ledger's next months")
 PRUNE = _scheduled("maintenance.prune", Queue.MAINTENANCE, "drops what is older than the retention settings keep")
 CHECK_BOOKS = _scheduled("maintenance.check_books", Queue.MAINTENANCE, "proves that counters and ledger agree")
@@ -71,6 +75,8 @@ JOBS = (
     DELIVER_WEBHOOKS,
     MAKE_TEMPLATE,
     SWEEP_TEMPLATES,
+    MAKE_LINK,
+    SWEEP_LINKS,
     MAKE_PARTITIONS,
     PRUNE,
     CHECK_BOOKS,

@@ -10,6 +10,10 @@ def user_by_id(session: Session, tenant_id: int, user_id: str) -> User | None:
     return session.exec(select(User).where(User.tenant_id == tenant_id, User.id == user_id)).one_or_none()
 
 
+def user_by_key(session: Session, tenant_id: int, user_key: int) -> User | None:
+    return session.exec(select(User).where(User.tenant_id == tenant_id, User.key == user_key)).one_or_none()
+
+
 def locked_user(session: Session, tenant_id: int, user_id: str) -> User | None:
     """The user's row, locked: the lock under which a user's subscriptions change, one call after the other."""
     statement = select(User).where(User.tenant_id == tenant_id, User.id == user_id)

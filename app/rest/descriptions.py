@@ -33,6 +33,7 @@ _TWINS: Final[Mapping[str, str]] = {
     "UpdateWebhookEndpoint": "UpdateWebhookEndpointInput",
     "CreateBillingTemplate": "CreateBillingTemplateInput",
     "UpdateBillingTemplate": "UpdateBillingTemplateInput",
+    "GenerateSubscriptionLink": "Mutation.generateSubscriptionLink",
     "EndpointStatus": "WebhookEndpointStatus",
     "DeliveryStatus": "WebhookDeliveryStatus",
 }

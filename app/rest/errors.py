@@ -58,6 +58,9 @@ KINDS: Final[Mapping[type[MeterlineError], Kind]] = {
     errors.BillingTemplateNotFoundError: Kind(
         404, "Billing template not found", "You have no billing template with this id."
     ),
+    errors.SubscriptionLinkNotFoundError: Kind(
+        404, "Subscription link not found", "You have no subscription link with this id."
+    ),
     errors.AlreadyExistsError: Kind(409, "Already exists", "The id is taken."),
     errors.InUseError: Kind(409, "In use", "Something else still needs what should be deleted or changed."),
     errors.PackageStatusError: Kind(409, "Wrong package status", "A package is not in the status that the call needs."),
@@ -70,6 +73,9 @@ KINDS: Final[Mapping[type[MeterlineError], Kind]] = {
     errors.RevertError: Kind(409, "Nothing to revert", "The event was refused, or is itself a taking back."),
     errors.ReservationError: Kind(
         409, "Reservation not open", "It was settled or released before, or its time was up."
+    ),
+    errors.SubscriptionLinkError: Kind(
+        409, "Link not possible", "There is no such billing template, it is not on sale, or Stripe refuses it."
     ),
     errors.WebhookError: Kind(
         409,

@@ -3,7 +3,7 @@
 from msgspec import to_builtins
 from msgspec.structs import replace
 
-from app.contract.billing import BillingTemplate
+from app.contract.billing import BillingTemplate, SubscriptionLink
 from app.contract.features import Feature
 from app.contract.packages import Package, PackageFeature, PackagePrice
 from app.contract.reservations import Reservation
@@ -15,7 +15,7 @@ from app.contract.usage_history import UsageEvent, UsagePoint, UsageSeries
 from app.contract.users import User
 from app.contract.webhook_events import UsageThreshold
 from app.contract.webhooks import WebhookDelivery, WebhookEndpoint
-from app.domain.billing import BillingTemplateStatus
+from app.domain.billing import BillingTemplateStatus, SubscriptionLinkStatus
 from app.domain.entitlements import FeatureType
 from app.domain.metering import RecordUsageAction
 from app.domain.periods import ResetPeriod
@@ -177,6 +177,17 @@ PRO_MONTHLY = BillingTemplate(
     created_at="2026-03-01T09:30:00.000Z",
 )
 PRO_MONTHLY_TO_COME = replace(PRO_MONTHLY, status=BillingTemplateStatus.PENDING, price_id=None)
+ADAS_LINK = SubscriptionLink(
+    id="5f0c7a52-8f0b-4b9e-9d55-0d6c7e6f4a11",
+    url="https://checkout.stripe.com/c/pay/cs_test_a1B2c3",
+    status=SubscriptionLinkStatus.OPEN,
+    error=None,
+    user_id="ada",
+    template_id="pro-50gbp-month",
+    created_at="2026-03-05T09:55:00.000Z",
+    expires_at="2026-03-06T09:55:00.000Z",
+)
+ADAS_LINK_TO_COME = replace(ADAS_LINK, url=None, status=SubscriptionLinkStatus.PENDING, expires_at=None)
 HOOK = WebhookEndpoint(
     id="12",
     url="https://example.com/webhooks/meterline",

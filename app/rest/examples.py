@@ -4,7 +4,7 @@ They tell one story (`example_story`). The responses are built from the views th
 type does not even start; a test holds the requests against the commands.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 from msgspec.structs import replace
@@ -29,6 +29,8 @@ from app.domain.webhooks import WebhookEventType
 from app.rest.example_explanation import EXPLANATION
 from app.rest.example_story import (
     ADA,
+    ADAS_LINK,
+    ADAS_LINK_TO_COME,
     ADAS_MAX,
     ADAS_PRO,
     ADAS_PRO_CHANGING,
@@ -60,10 +62,11 @@ from app.rest.subscriptions import Subscribed
 
 @dataclass(frozen=True, slots=True)
 class Examples:
-    """Of one operation, each by a short title."""
+    """Of one operation, each by a short title. `accepted`: the answers while it is still being done, which have status 202."""
 
     responses: dict[str, View]
     requests: dict[str, dict[str, Any]]
+    accepted: dict[str, View] = field(default_factory=dict)
 
 
 def _of(response: View, request: dict[str, Any] | None = None) -> Examples:
@@ -189,6 +192,24 @@ EXAMPLES: Final[dict[str, Examples]] = {
     "billingTemplate": _of(PRO_MONTHLY),
     "billingTemplates": _page(PRO_MONTHLY),
     "updateBillingTemplate": _of(replace(PRO_MONTHLY, status=BillingTemplateStatus.INACTIVE), {"active": False}),
+    "generateSubscriptionLink": Examples(
+        {"Somebody can pay": ADAS_LINK},
+        {
+            "For a user": {
+                "userId": "ada",
+                "templateId": "pro-50gbp-month",
+                "successUrl": "https://example.com/thanks?session={CHECKOUT_SESSION_ID}",
+                "cancelUrl": "https://example.com/prices",
+            },
+            "For anybody": {
+                "templateId": "pro-50gbp-month",
+                "successUrl": "https://example.com/thanks",
+                "cancelUrl": "https://example.com/prices",
+            },
+        },
+        {"Is being made": ADAS_LINK_TO_COME},
+    ),
+    "subscriptionLink": _of(ADAS_LINK),
     "createWebhookEndpoint": _of(
         HOOK_WITH_SECRET,
         {

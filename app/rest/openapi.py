@@ -13,7 +13,7 @@ from litestar.openapi import OpenAPIConfig
 from litestar.openapi.plugins import JsonRenderPlugin
 from litestar.openapi.spec import Components, License, SecurityScheme, Tag
 from litestar.routes import HTTPRoute
-from litestar.status_codes import HTTP_400_BAD_REQUEST
+from litestar.status_codes import HTTP_202_ACCEPTED, HTTP_400_BAD_REQUEST
 
 from app.rest.descriptions import describe_field, describe_type
 from app.rest.errors import Problem
@@ -140,10 +140,12 @@ def _complete(operation: dict[str, Any]) -> None:
             operation["responses"][status] = {"$ref": f"#/components/responses/{response_name(int(status))}"}
         else:
             content = response["content"]["application/json"]
-            content["examples"] = {
-                title: {"value": msgspec.to_builtins(view)} for title, view in examples.responses.items()
-            }
+            is_accepted = int(status) == HTTP_202_ACCEPTED
+            views = examples.accepted if is_accepted else examples.responses
+            content["examples"] = {title: {"value": msgspec.to_builtins(view)} for title, view in views.items()}
             response.pop("headers", None)
+            if is_accepted:
+                response["headers"] = {"Location": {"description": "Where it will be.", "schema": {"type": "string"}}}
             response["description"] = describe_type(content["schema"]["$ref"].rpartition("/")[2])
 
 

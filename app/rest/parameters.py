@@ -22,6 +22,7 @@ SubscriptionId = Annotated[str, PathParameter(name="subscriptionId", description
 BillingTemplateId = Annotated[
     str, PathParameter(name="billingTemplateId", description="The billing template's id, percent-encoded.")
 ]
+SubscriptionLinkId = Annotated[str, PathParameter(name="subscriptionLinkId", description="The subscription link's id.")]
 WebhookEndpointId = Annotated[str, PathParameter(name="webhookEndpointId", description="The webhook endpoint's id.")]
 WebhookDeliveryId = Annotated[str, PathParameter(name="webhookDeliveryId", description="The webhook delivery's id.")]
 OfUser = Annotated[str, QueryParameter(name="userId", description="The user's id.")]

@@ -6,7 +6,7 @@ from litestar import Response, Router
 from litestar.di import Provide
 
 from app.rest.authentication import AdminAuthentication, authenticated_actor
-from app.rest.billing import BillingTemplates
+from app.rest.billing import BillingTemplates, SubscriptionLinks
 from app.rest.bodies import JsonBody
 from app.rest.errors import rest_exception_handlers
 from app.rest.explanations import Explanations
@@ -38,6 +38,7 @@ def rest_router() -> Router:
             Explanations,
             Reservations,
             BillingTemplates,
+            SubscriptionLinks,
             WebhookEndpoints,
             WebhookDeliveries,
         ],

@@ -27,7 +27,7 @@ from app.queries.packages import packages_by_key
 from app.queries.tenants import tenant_by_id
 from app.services import sweeps
 from app.services.billing import have_made
-from app.services.billing_modes import check_mode
+from app.services.billing_refusals import check_mode, told
 from app.services.sweeps import Sweep, Swept
 
 log = structlog.get_logger(__name__)
@@ -74,7 +74,7 @@ def make_template(tenant_id: int, template_key: int, gateway: BillingGateway | N
         _note(wish, f"Stripe could not be asked yet: {away.message}", next_attempt=is_spent)
         return 0
     except (BillingRefusedError, BillingNotConfiguredError) as refused:
-        _settle(wish, BillingTemplateStatus.FAILED, f"Stripe does not do it: {refused.message}")
+        _settle(wish, BillingTemplateStatus.FAILED, told(refused))
     else:
         _settle(wish, BillingTemplateStatus.ACTIVE, None, price)
     return 1

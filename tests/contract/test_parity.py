@@ -31,7 +31,7 @@ from app.contract import (
     webhooks,
 )
 from app.contract.sdl import admin_sdl
-from app.domain.billing import BillingTemplateStatus
+from app.domain.billing import BillingTemplateStatus, SubscriptionLinkStatus
 from app.domain.entitlements import DecidingRule, FeatureType
 from app.domain.explanations import SubscribingStep, SubscriptionStanding
 from app.domain.metering import RecordUsageAction
@@ -45,7 +45,7 @@ from app.rest.openapi import openapi_document, operations
 pytestmark = pytest.mark.usefixtures("product")
 
 # Former names that only GraphQL's callers can hold.
-_ONLY_GRAPHQL = {"plans", "createUsageEvent"}
+_ONLY_GRAPHQL = {"plans", "createUsageEvent", "generateSubscriptionLinks"}
 
 _VIEWS: dict[str, type[shapes.View]] = {
     "Feature": features.Feature,
@@ -81,6 +81,7 @@ _VIEWS: dict[str, type[shapes.View]] = {
     "AccessLater": explanations.AccessLater,
     "PackageOffer": explanations.PackageOffer,
     "BillingTemplate": billing.BillingTemplate,
+    "SubscriptionLink": billing.SubscriptionLink,
     "WebhookEndpoint": webhooks.WebhookEndpoint,
     "WebhookDelivery": webhooks.WebhookDelivery,
     "RedeliveredWebhooks": webhooks.RedeliveredWebhooks,
@@ -127,6 +128,7 @@ _ENUMS: dict[str, type[StrEnum]] = {
     "SubscriptionStanding": SubscriptionStanding,
     "SubscribingStep": SubscribingStep,
     "BillingTemplateStatus": BillingTemplateStatus,
+    "SubscriptionLinkStatus": SubscriptionLinkStatus,
     "WebhookEndpointStatus": EndpointStatus,
     "WebhookDeliveryStatus": DeliveryStatus,
 }

@@ -3,6 +3,7 @@
 from celery import shared_task
 
 from app import jobs
+from app.services.checkout_making import make_link, sweep_links
 from app.services.job_runs import run_noted
 from app.services.template_making import make_template, sweep_templates
 
@@ -17,3 +18,15 @@ def make_one_template(tenant_id: int, template_key: int) -> None:
 def sweep_unmade_templates() -> None:
     """Have made what nobody has made yet."""
     run_noted(jobs.SWEEP_TEMPLATES, sweep_templates)
+
+
+@shared_task(name=jobs.MAKE_LINK.name)
+def make_one_link(tenant_id: int, link_id: str) -> None:
+    """Have Stripe make the page of a link."""
+    run_noted(jobs.MAKE_LINK, lambda: make_link(tenant_id, link_id))
+
+
+@shared_task(name=jobs.SWEEP_LINKS.name)
+def sweep_unmade_links() -> None:
+    """Have made what nobody has made yet."""
+    run_noted(jobs.SWEEP_LINKS, sweep_links)
