@@ -4,8 +4,10 @@ import re
 from datetime import datetime, timedelta
 from typing import Any
 
+import httpx
 import pytest
 
+from tests.dev.starting import wait_until
 from tests.e2e.making import MakeDev
 from tests.e2e.readme import fenced, paste, section
 
@@ -74,3 +76,20 @@ def test_the_call_that_asks_why_works_and_the_page_names_all_that_it_answers(mak
     assert (answer["decision"]["packageId"], answer["decision"]["rule"]) == ("pro-plan", "ONLY_ONE")
     told = set(answer) - {"userId", "featureId", "featureType", "delta", "at"}
     assert told == set(re.findall(r"`(\w+)`:", section("Why?", PAGE)))
+
+
+def test_a_price_and_a_link_to_pay_by_are_made_by_a_worker_at_the_double_of_stripe(make_dev: MakeDev) -> None:
+    (put_price,) = samples(make_dev, "Prices")
+    (ask,) = samples(make_dev, "Links to pay by")
+    look = make_dev.filled_in(
+        "curl http://127.0.0.1:8000/v1/billing-templates/pro-500gbp-year -H 'Authorization: Bearer prv_test_…'"
+    )
+
+    assert paste(put_price)["status"] == "PENDING"
+    wait_until(lambda: paste(look)["status"] == "ACTIVE")
+    link = paste(ask)
+
+    assert (link["status"], link["templateId"]) == ("OPEN", "pro-500gbp-year")
+    page = httpx.get(link["url"])
+    assert page.status_code == 200
+    assert "500.00" in page.text
