@@ -11,7 +11,6 @@ import click
 
 from app import clock
 from app.contract.actors import Actor
-from app.contract.billing import LinkPrice
 from app.contract.features import CreateFeature
 from app.contract.packages import CreatePackage, EntitlementTerms, PackageFeatureTerms
 from app.contract.shapes import Command, PageRequest
@@ -19,6 +18,7 @@ from app.contract.subscriptions import Subscribe
 from app.contract.usage import RecordUsage, RecordUsages
 from app.contract.users import CreateUser
 from app.db import transaction
+from app.dev.example_shop import PRICES, USER
 from app.dev.home import Home
 from app.domain.entitlements import FeatureType
 from app.domain.keys import KeyKind
@@ -63,27 +63,9 @@ _FREE_TRIAL = CreatePackage(id="free-trial", name="Free Trial", features=[_month
 _PROACTIVE_MESSAGING = CreatePackage(
     id="proactive-messaging", name="Proactive Messaging", is_addon=True, features=[_monthly("messages", 50)]
 )
-_PRICES = (
-    LinkPrice(
-        id="pro-50gbp-month",
-        package_id="pro-plan",
-        price_id="price_1L7NHvIiEnRX8aivoxbSWREF",
-        amount=5000,
-        currency="gbp",
-        interval="month",
-    ),
-    LinkPrice(
-        id="messaging-20gbp",
-        package_id="proactive-messaging",
-        price_id="price_id_6gSGwU839shamnskk7LSNME",
-        amount=2000,
-        currency="gbp",
-    ),
-)
 # Has been here for three months: the worker closes the months that are over as soon as it runs.
 _REGULAR = CreateUser(id="200", name="Regular User")
 _REGULARS_MONTHS = (420, 610, 380)
-_USER = CreateUser(id="124", billing_id="cus_883y74hdjjdjdnd", name="Test User", email="test@usekana.com")
 
 
 def seed(home: Path) -> dict[str, str]:
@@ -127,12 +109,12 @@ def _make_catalogue(actor: Actor) -> None:
         _unless_there(packages.create_package, actor, package)
         if packages.get_package(actor, package.id).status is PackageStatus.DRAFT:
             packages.publish_package(actor, package.id)
-    for price in _PRICES:
+    for price in PRICES:
         _unless_there(billing.link_price, actor, price)
-    _unless_there(users.create_user, actor, _USER)
+    _unless_there(users.create_user, actor, USER)
     # What a developer has cancelled stays cancelled.
-    if not subscriptions.list_subscriptions(actor, PageRequest(limit=1), _USER.id).data:
-        subscriptions.subscribe(actor, Subscribe(user_id=_USER.id, package_ids=[_PRO_PLAN.id]))
+    if not subscriptions.list_subscriptions(actor, PageRequest(limit=1), USER.id).data:
+        subscriptions.subscribe(actor, Subscribe(user_id=USER.id, package_ids=[_PRO_PLAN.id]))
     _unless_there(users.create_user, actor, _REGULAR)
     if not subscriptions.list_subscriptions(actor, PageRequest(limit=1), _REGULAR.id).data:
         _subscribe_in_the_past(actor)

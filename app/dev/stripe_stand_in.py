@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from datetime import UTC, datetime
 
+from app.dev.example_shop import stock
 from app.dev.home import Home
 from app.gateways.stripe_double import StripeDouble
 from app.settings import Settings
@@ -31,6 +32,7 @@ def start_stand_in(parts: ExitStack, home: Home, settings: Settings) -> dict[str
     # PORT may be another than last time, and nobody listens at the old one.
     to = f"http://{_LOOPBACK}:{settings.port}{_TAKEN_AT}"
     double.world.send_webhooks_to(to, home.kept(_SECRET), alone=True)
+    stock(double)
     parts.enter_context(double)
     return stand_in_settings(home, settings)
 

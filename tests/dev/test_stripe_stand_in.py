@@ -5,9 +5,9 @@ from contextlib import ExitStack
 from datetime import UTC, datetime
 from pathlib import Path
 
+from app.dev.example_shop import PRICES, USER
 from app.dev.home import Home
 from app.dev.stripe_stand_in import past_proxies, stand_in_settings, start_stand_in
-from app.gateways.billing import Page
 from app.gateways.stripe import StripeGateway
 from app.settings import Settings
 
@@ -31,13 +31,25 @@ def test_it_is_at_the_same_place_with_the_same_secret_and_objects_after_a_restar
     assert sorted(first) == ["STRIPE_API_BASE", "STRIPE_API_KEY", "STRIPE_WEBHOOK_SECRET"]
 
 
+def test_what_the_example_data_sell_can_be_bought_there_once_however_often_it_is_started(home: Path) -> None:
+    for _ in range(2):
+        with ExitStack() as parts:
+            gateway = gateway_of(start_stand_in(parts, Home(home), settings()))
+            prices = gateway.prices().items
+            customers = gateway.customers().items
+    assert sorted((price.id, price.amount_minor, price.currency, price.interval) for price in prices) == sorted(
+        (price.price_id, price.amount, price.currency, price.interval) for price in PRICES
+    )
+    assert [(customer.id, customer.email) for customer in customers] == [(USER.billing_id, USER.email)]
+
+
 def test_it_makes_room_for_whoever_took_its_port(home: Path) -> None:
     with ExitStack() as parts:
         first = start_stand_in(parts, Home(home), settings())
     port = int(first["STRIPE_API_BASE"].rpartition(":")[2])
     with socket.create_server(("127.0.0.1", port)), ExitStack() as parts:
         second = start_stand_in(parts, Home(home), settings())
-        assert gateway_of(second).prices() == Page(items=[], next_after=None)
+        assert len(gateway_of(second).prices().items) == len(PRICES)
     assert second["STRIPE_API_BASE"] != first["STRIPE_API_BASE"]
 
 
@@ -56,7 +68,7 @@ def test_it_goes_by_the_moved_clock_like_everything_else(home: Path) -> None:
         moved = settings(METERLINE_CLOCK="2031-01-31T00:00:00Z@2026-11-25T00:00:00Z")
         gateway = gateway_of(start_stand_in(parts, Home(home), moved))
         gateway.create_product("Pro", key="1")
-        (event,) = gateway.events(types=["product.created"], created_from=datetime(2031, 1, 31, tzinfo=UTC)).items
+        event = gateway.events(types=["product.created"], created_from=datetime(2031, 1, 31, tzinfo=UTC)).items[0]
         assert event.created_at >= datetime(2031, 1, 31, tzinfo=UTC)
 
 

@@ -93,3 +93,7 @@ def test_a_price_and_a_link_to_pay_by_are_made_by_a_worker_at_the_double_of_stri
     page = httpx.get(link["url"])
     assert page.status_code == 200
     assert "500.00" in page.text
+
+    # And what the example data sell, to the user that they have.
+    addon = paste(ask.replace('{"templateId": "pro-500gbp-year"', '{"userId": "124", "templateId": "messaging-20gbp"'))
+    assert (addon["status"], addon["userId"]) == ("OPEN", "124")

@@ -104,7 +104,7 @@ def create_price(account: Account, asked: dict[str, Any]) -> Json:
     recurring = _recurring(account, asked["recurring"]) if "recurring" in asked else None
     return account.add(
         {
-            "id": account.new_id("price"),
+            "id": asked.get("id") or account.new_id("price"),
             "object": "price",
             "active": asked.get("active", True),
             "billing_scheme": "per_unit",

@@ -22,7 +22,7 @@ CARDS = ("good", "declines", "none")
 
 def create_customer(account: Account, asked: dict[str, Any]) -> Json:
     """POST /v1/customers"""
-    customer_id = account.new_id("cus")
+    customer_id = asked.get("id") or account.new_id("cus")
     return account.add(
         {
             "id": customer_id,

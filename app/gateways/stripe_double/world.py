@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from app.gateways.stripe_double import (
+    catalogue,
     checkout,
     collecting,
     customers,
@@ -62,6 +63,22 @@ class World:
             with self.account.lock:
                 self._save()
         return answer
+
+    def put_price(
+        self, price_id: str, *, product: str, amount_minor: int, currency: str, interval: str | None = None
+    ) -> None:
+        """A price under an id of one's choice, which no API gives it, of a product of this name. One that is there stays."""
+        with self._changing():
+            if self.account.anything(price_id) is None:
+                terms = {"id": price_id, "product_data": {"name": product}, "unit_amount": amount_minor}
+                recurring = {"recurring": {"interval": interval}} if interval else {}
+                catalogue.create_price(self.account, {**terms, "currency": currency, **recurring})
+
+    def put_customer(self, customer_id: str, *, email: str, name: str) -> None:
+        """Likewise a customer."""
+        with self._changing():
+            if self.account.anything(customer_id) is None:
+                customers.create_customer(self.account, {"id": customer_id, "email": email, "name": name})
 
     def pay(self, session_id: str, *, email: str | None = None, card: str = "good") -> Json:
         """A buyer pays. `card`: what it will do at later payments (`good`, `declines`, `none`)."""
