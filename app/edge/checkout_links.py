@@ -12,7 +12,10 @@ from app.errors import SubscriptionLinkError
 from app.services.checkout_links import get_link, request_link
 from app.settings import settings
 
-_LOOK_SECONDS: Final = 0.1
+_LOOK_SECONDS: Final = 0.05
+# While Stripe is slow many may be waiting, and their looks must not take the threads that others need.
+_SLOWER: Final = 1.5
+_LOOK_SECONDS_MAX: Final = 0.5
 
 
 async def generate_link(actor: Actor, command: GenerateSubscriptionLink) -> SubscriptionLink:
@@ -23,8 +26,10 @@ async def generate_link(actor: Actor, command: GenerateSubscriptionLink) -> Subs
     """
     until = time.monotonic() + settings().subscription_link_wait_seconds
     link = await in_thread(request_link, actor, command)
-    while link.status is SubscriptionLinkStatus.PENDING and time.monotonic() < until:
-        await asyncio.sleep(_LOOK_SECONDS)
+    pause = _LOOK_SECONDS
+    while link.status is SubscriptionLinkStatus.PENDING and (left := until - time.monotonic()) > 0:
+        await asyncio.sleep(min(pause, left))
+        pause = min(pause * _SLOWER, _LOOK_SECONDS_MAX)
         link = await in_thread(get_link, actor, link.id)
     if link.status is SubscriptionLinkStatus.FAILED:
         raise SubscriptionLinkError(link.error or "The link could not be made.")

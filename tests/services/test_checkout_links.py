@@ -1,12 +1,16 @@
 """Links to pay by, as callers ask for them: the rules, and which wish gets which link."""
 
 from collections.abc import Callable
+from contextlib import nullcontext
 from datetime import UTC, datetime, timedelta
 
 import pytest
 from freezegun import freeze_time
+from sqlalchemy import text
+from sqlalchemy.exc import IntegrityError
 
 from app.contract.billing import GenerateSubscriptionLink, LinkPrice, SubscriptionLink, UpdateBillingTemplate
+from app.db import engine
 from app.domain.billing import SubscriptionLinkStatus
 from app.errors import (
     CallerError,
@@ -73,6 +77,21 @@ def test_two_who_ask_at_once_get_one_link(shop: Shop) -> None:
     answers = at_once(*[lambda: link(shop)] * 4)
     assert len({answer.id for answer in answers}) == 1
     assert len(column(shop.actor, "checkout_links", "id")) == 1
+
+
+def test_the_database_itself_lets_no_second_one_be_for_a_known_user(shop: Shop) -> None:
+    link(shop)
+    link(shop, user_id=None)
+    columns = "tenant_id, user_key, template_key, price_id, success_url, cancel_url, fingerprint, status, attempt"
+    moments = "created_at, updated_at, sent_at"
+    copy = (
+        f"INSERT INTO checkout_links (id, {columns}, {moments}) "  # noqa: S608 — our own names
+        f"SELECT gen_random_uuid(), {columns}, {moments} FROM checkout_links WHERE tenant_id = :id AND user_key "
+    )
+    for condition, is_refused in (("IS NULL", False), ("IS NOT NULL", True)):
+        statement = text(copy + condition)
+        with pytest.raises(IntegrityError) if is_refused else nullcontext(), engine().begin() as connection:
+            connection.execute(statement, {"id": shop.actor.tenant_id})
 
 
 def test_strangers_never_share_a_link(shop: Shop) -> None:

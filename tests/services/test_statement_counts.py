@@ -87,12 +87,16 @@ def test_reading_much_costs_as_many_statements_as_reading_little(full: Shop) -> 
         "list_subscriptions": [
             cost(lambda n=n: subscriptions.list_subscriptions(actor, PageRequest(limit=n), None)) for n in (1, 100)
         ],
+        "list_billing_templates": [
+            cost(lambda n=n: billing.list_billing_templates(actor, PageRequest(limit=n), None)) for n in (1, MANY)
+        ],
     }
     assert costs == {
         "list_packages": [5, 5],  # where to go on from, the packages, their features, bases and prices
         "packages_by_id": [4, 4],
         "packages_holding": [5, 5],
         "list_subscriptions": [6, 6],
+        "list_billing_templates": [2, 2],
     }
     assert len(packages.list_packages(actor, EVERYTHING, None).data) == MANY + 1
 
