@@ -93,6 +93,11 @@ class Stage:
         with Redis.from_url(self.redis_url) as redis:
             return [json.loads(one)["headers"]["task"] for queue in Queue for one in redis.lrange(queue, 0, -1)]
 
+    def lose_messages(self) -> None:
+        """The broker forgets everything."""
+        with Redis.from_url(self.redis_url) as redis:
+            redis.flushall()
+
     def unacknowledged(self) -> int:
         """Messages that workers have taken and not yet acknowledged."""
         with Redis.from_url(self.redis_url) as redis:
