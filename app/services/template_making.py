@@ -14,6 +14,7 @@ from app import jobs, models
 from app.db import transaction
 from app.domain import billing_tags
 from app.domain.billing import BillingTemplateStatus
+from app.domain.values import INT32_MAX
 from app.gateways.billing import BillingGateway, BillingInterval, NewPrice, Price
 from app.gateways.billing_errors import (
     BillingKeyReusedError,
@@ -121,6 +122,8 @@ def _looked_up(billing: BillingGateway, wish: _Wish) -> Price:
         problem = "it is archived"
     elif price.amount_minor is None:
         problem = "it has no single amount in whole minor units"
+    elif price.amount_minor > INT32_MAX:
+        problem = f"its amount is above {INT32_MAX}, the largest number that the API can carry"
     elif price.meter_id is not None:
         problem = "it is for metered usage"
     elif price.interval_count != 1:

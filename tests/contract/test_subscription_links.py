@@ -112,6 +112,7 @@ async def test_a_link_that_is_not_made_in_time_is_found_by_asking_again(
     link_id = waiting.json()["id"]
     assert (waiting.status_code, waiting.json()["status"], waiting.json()["url"]) == (202, "PENDING", None)
     assert waiting.headers["location"] == f"/v1/subscription-links/{link_id}"
+    assert waiting.headers["cache-control"] == "no-store"
     refusal = await shop.refusal(mutation(), WISH)
     assert refusal["extensions"]["code"] == "OVERLOADED"
     assert refusal["message"] == (

@@ -120,13 +120,22 @@ def test_a_price_that_stripe_does_not_know_fails_and_can_be_tried_again(shop: Sh
     assert (again.status, again.error) == (PENDING, None)
 
 
-def test_a_price_that_is_not_for_single_intervals_is_refused(shop: Shop, stripe: Stripe) -> None:
-    price_id = stripe.price(interval_count=3)
+@pytest.mark.parametrize(
+    ("terms", "problem"),
+    [
+        ({"interval_count": 3}, "it is paid every 3 months, and only single intervals can be sold"),
+        ({"amount_minor": 2**31}, "its amount is above 2147483647, the largest number that the API can carry"),
+    ],
+)
+def test_a_price_that_a_package_could_not_show_is_refused(
+    shop: Shop, stripe: Stripe, terms: dict[str, Any], problem: str
+) -> None:
+    price_id = stripe.price(**terms)
     asked_for(shop, price_id=price_id)
     work(shop, stripe)
-    assert read(shop).error == (
-        f"Stripe does not do it: The price {price_id} cannot be sold: it is paid every 3 months, "
-        "and only single intervals can be sold."
+    assert (read(shop).status, read(shop).error) == (
+        FAILED,
+        f"Stripe does not do it: The price {price_id} cannot be sold: {problem}.",
     )
 
 
