@@ -50,8 +50,9 @@ class Stripe:
     def objects(self, kind: str) -> list[Json]:
         return self.double.world.objects(kind)
 
-    def fail(self, kind: FaultKind, match: str = "", times: int = 1) -> None:
-        self.double.world.fail(kind, match, times=times)
+    def fail(self, kind: FaultKind, match: str = "", times: int = 1, rate: float = 1.0) -> None:
+        """The next `times` requests go wrong; 0 for all of them, by chance if the rate is below 1."""
+        self.double.world.fail(kind, match, times=times, rate=rate)
 
     @contextmanager
     def away(self) -> Iterator[None]:

@@ -236,3 +236,25 @@ def test_while_stripe_is_away_the_product_goes_on(shop: Shop, stripe: Stripe) ->
         assert asked_for(shop).id == link.id
     assert work(shop, stripe) == 1
     assert read(shop, link).status is OPEN
+
+
+def test_among_lost_calls_and_faults_everybody_gets_one_page_however_often_they_ask(shop: Shop, stripe: Stripe) -> None:
+    names = [f"user-{number}" for number in range(20)]
+    for name in names:
+        shop.user(name)
+    for fault in (FaultKind.LOST_ANSWER, FaultKind.LOST_REQUEST, FaultKind.ERROR, FaultKind.STORED_ERROR):
+        stripe.fail(fault, CREATE, times=0, rate=0.1)
+    for name in names:
+        at_once(*[lambda name=name: asked_for(shop, user_id=name)] * 2)
+    rounds = 0
+    while "PENDING" in column(shop.actor, "checkout_links", "status"):
+        rounds += 1
+        assert rounds < 50
+        at_once(*[lambda: work(shop, stripe)] * 3)
+
+    assert column(shop.actor, "checkout_links", "status") == ["OPEN"] * len(names)
+    # There may be a page more that nobody has the address of, from an attempt that was left behind.
+    urls = column(shop.actor, "checkout_links", "url")
+    assert len(set(urls)) == len(names)
+    assert set(urls) <= {page["url"] for page in pages(stripe) if page["status"] == "open"}
+    assert {page["metadata"]["meterline_user"] for page in pages(stripe)} == set(names)
