@@ -23,6 +23,7 @@ from app.rest.errors import rest_exception_handlers
 from app.rest.hot import HotCalls
 from app.rest.paths import RoutedAsSent
 from app.rest.router import rest_router
+from app.rest.stripe_webhooks import stripe_webhook
 from app.settings import settings
 
 # As many connections as the server lets in (`--backpressure` in the Procfile), and twice over.
@@ -41,7 +42,7 @@ def create_app() -> Litestar:
         max_body_bytes=settings().max_body_bytes,
     )
     web = Litestar(
-        route_handlers=[*health_handlers, metrics, graphql.router(), rest_router(), docs_router()],
+        route_handlers=[*health_handlers, metrics, graphql.router(), rest_router(), docs_router(), stripe_webhook],
         # What no router owns, such as a path that does not exist, is answered as REST would.
         exception_handlers=rest_exception_handlers,
         lifespan=[_files_allowed, _database_closed, graphql.lifespan, _garbage_frozen],

@@ -5,6 +5,7 @@ from app.models.features import Feature
 from app.models.jobs import BooksCheck, JobFault, JobRun, JobTurn
 from app.models.packages import Package, PackageBase, PackageFeature
 from app.models.reservations import Reservation
+from app.models.stripe import StripeCursor, StripeEvent, StripeObject
 from app.models.subscriptions import PastPackage, Subscription
 from app.models.tenants import ApiKey, Tenant, UserTokenSecret
 from app.models.usage import Consumption, IdempotencyKey, UsageEvent
@@ -28,6 +29,9 @@ __all__ = [
     "PackageFeature",
     "PastPackage",
     "Reservation",
+    "StripeCursor",
+    "StripeEvent",
+    "StripeObject",
     "Subscription",
     "Tenant",
     "UsageEvent",

@@ -3,11 +3,11 @@
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import BigInteger, Column, Computed, Index, text
+from sqlalchemy import BigInteger, Boolean, Column, Computed, Index, text
 from sqlmodel import Field, SQLModel
 
 from app.domain.subscribing import SubscriptionStatus
-from app.models.columns import Timestamp, choice, generated_key, json_value, moment, within_tenant
+from app.models.columns import Timestamp, choice, generated_key, json_value, moment, text_column, within_tenant
 
 # With the casts with which Postgres shows it: migrations are compared by the text.
 _DUE_AT = """CASE
@@ -24,6 +24,9 @@ class Subscription(SQLModel, table=True):
     A subscription past its `ends_at` is over whatever `status` says, a trial past `trial_ends_at` is ACTIVE, and from
     `changes_at` the package is `next_package_key`: reads look at the dates, so nothing waits for a job. `due_at` is when
     the job has something to write. `changed_at` is the last change; what the package was before it is in `PastPackage`.
+
+    With a `provider` it is a copy of an item of a subscription there, as that was at `synced_at`. `is_second_base`: somebody
+    paid for a base package beside another one; both are theirs until an operator has spoken with them.
     """
 
     __tablename__ = "subscriptions"
@@ -35,6 +38,14 @@ class Subscription(SQLModel, table=True):
         within_tenant("next_package_key", "packages.key"),
         Index(None, "tenant_id", "next_package_key"),
         Index("ix_subscriptions_tenant_id_due_at", "tenant_id", "due_at", postgresql_where=text("due_at IS NOT NULL")),
+        Index(
+            "uq_subscriptions_provider_item",
+            "tenant_id",
+            "provider_subscription_id",
+            "provider_item_id",
+            unique=True,
+            postgresql_where=text("provider_subscription_id IS NOT NULL"),
+        ),
     )
 
     tenant_id: int = Field(primary_key=True)
@@ -49,6 +60,13 @@ class Subscription(SQLModel, table=True):
     changes_at: datetime | None = Field(default=None, sa_column=moment(nullable=True))
     changed_at: datetime | None = Field(default=None, sa_column=moment(nullable=True))
     due_at: datetime | None = Field(default=None, sa_column=Column(Timestamp, Computed(_DUE_AT, persisted=True)))
+    provider: str | None = Field(default=None, sa_column=text_column())
+    provider_subscription_id: str | None = Field(default=None, sa_column=text_column())
+    provider_item_id: str | None = Field(default=None, sa_column=text_column())
+    provider_price_id: str | None = Field(default=None, sa_column=text_column())
+    quantity: int | None = Field(default=None, sa_type=BigInteger)
+    synced_at: datetime | None = Field(default=None, sa_column=moment(nullable=True))
+    is_second_base: bool = Field(default=False, sa_column=Column(Boolean, nullable=False, server_default=text("false")))
     metadata_: Any = Field(sa_column=json_value())
     created_at: datetime = Field(sa_column=moment())
     updated_at: datetime = Field(sa_column=moment())

@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import UniqueConstraint
+from sqlalchemy import Index, UniqueConstraint, text
 from sqlmodel import Field, SQLModel
 
 from app.models.columns import generated_key, json_value, moment, text_column
@@ -13,7 +13,10 @@ class User(SQLModel, table=True):
     """`id` is the caller's and can be renamed; everything else points to `key`, which never changes."""
 
     __tablename__ = "users"
-    __table_args__ = (UniqueConstraint("tenant_id", "id"),)
+    __table_args__ = (
+        UniqueConstraint("tenant_id", "id"),
+        Index(None, "tenant_id", "billing_id", postgresql_where=text("billing_id IS NOT NULL")),
+    )
 
     tenant_id: int = Field(foreign_key="tenants.id", primary_key=True)
     key: int = Field(default=None, sa_column=generated_key())

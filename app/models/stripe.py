@@ -1,0 +1,48 @@
+"""What we keep of Stripe's account, whose objects have no tenant until we have looked at them."""
+
+from datetime import datetime
+
+from sqlalchemy import BigInteger, Column, Index, Text, text
+from sqlmodel import Field, SQLModel
+
+from app.models.columns import moment, text_column
+
+
+class StripeEvent(SQLModel, table=True):
+    """A hint of Stripe's that an object changed. `next_attempt_at` is null once it was handled, or given up with an `error`."""
+
+    __tablename__ = "stripe_inbox"
+    __table_args__ = (
+        Index(None, "next_attempt_at", postgresql_where=text("next_attempt_at IS NOT NULL")),
+        Index(None, "subscription_id", postgresql_where=text("next_attempt_at IS NOT NULL")),
+    )
+
+    event_id: str = Field(sa_column=Column(Text, primary_key=True))
+    type: str = Field(sa_column=text_column(nullable=False))
+    is_live: bool
+    object_id: str | None = Field(default=None, sa_column=text_column())
+    subscription_id: str | None = Field(default=None, sa_column=text_column())
+    created_at: datetime = Field(sa_column=moment())
+    received_at: datetime = Field(sa_column=moment())
+    attempts: int = 0
+    next_attempt_at: datetime | None = Field(default=None, sa_column=moment(nullable=True))
+    handled_at: datetime | None = Field(default=None, sa_column=moment(nullable=True))
+    error: str | None = Field(default=None, sa_column=text_column())
+
+
+class StripeObject(SQLModel, table=True):
+    """How often an object was copied. Its row is the lock for doing so."""
+
+    __tablename__ = "stripe_objects"
+
+    id: str = Field(sa_column=Column(Text, primary_key=True))
+    version: int = Field(sa_type=BigInteger)
+
+
+class StripeCursor(SQLModel, table=True):
+    """How far a list of Stripe's was read, by Stripe's own clock."""
+
+    __tablename__ = "stripe_cursors"
+
+    name: str = Field(sa_column=Column(Text, primary_key=True))
+    seen_until: datetime = Field(sa_column=moment())

@@ -1,0 +1,73 @@
+"""Stripe's webhooks are taken in: checked, written down and left to a job, within milliseconds."""
+
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+from enum import Enum, auto
+
+import structlog
+from sqlmodel import Session
+
+from app import clock
+from app.db import transaction
+from app.domain.stripe_events import WANTED_EVENTS
+from app.gateways.billing import BillingEvent
+from app.gateways.billing_errors import BillingSignatureError
+from app.gateways.stripe_webhooks import verified_event
+from app.queries import stripe_inbox as queries
+from app.queries.stripe_inbox import Hint
+from app.settings import settings
+
+log = structlog.get_logger(__name__)
+
+# What a lost message left behind is found after so long.
+_REQUEUE_AFTER = timedelta(minutes=2)
+
+
+class Receipt(Enum):
+    """What became of a webhook."""
+
+    TAKEN = auto()
+    """Written down, now or before, or of a kind that says nothing to us."""
+    REFUSED = auto()
+    """Not from Stripe, or not meant for us."""
+    SWITCHED_OFF = auto()
+    """No secret is set, so nothing can be told from a forgery."""
+
+
+def take(body: bytes, signature: str | None) -> Receipt:
+    """Take in a webhook: its raw body, and its `Stripe-Signature` header. A repeat is taken too, and changes nothing.
+
+    Raises:
+        OverloadedError: the database is busy or away; Stripe sends it again.
+    """
+    secrets = settings().stripe_webhook_secrets
+    if not secrets:
+        return Receipt.SWITCHED_OFF
+    try:
+        # Stripe signs by the real time, whatever our clock shows.
+        event = verified_event(body, signature, secrets=secrets, now=datetime.now(UTC))
+    except BillingSignatureError as refused:
+        log.warning("stripe.webhook_refused", reason=refused.message)
+        return Receipt.REFUSED
+    if not _is_of_our_mode(event):
+        log.warning("stripe.webhook_refused", reason="livemode is not that of STRIPE_API_KEY", event_id=event.id)
+        return Receipt.REFUSED
+    if event.type in WANTED_EVENTS:
+        with transaction() as session:
+            keep(session, [event])
+    return Receipt.TAKEN
+
+
+def keep(session: Session, events: Sequence[BillingEvent]) -> int:
+    """Put those that are new into the inbox, and return how many."""
+    now = clock.now()
+    hints = [
+        Hint(each.id, each.type, each.live, each.object_id, each.subscription_id, each.created_at) for each in events
+    ]
+    return len(queries.put(session, hints, now, now + _REQUEUE_AFTER))
+
+
+def _is_of_our_mode(event: BillingEvent) -> bool:
+    """Whether real money moves at both ends or at none. Without a key there is nothing to compare with."""
+    key = settings().stripe_api_key
+    return key is None or event.live == ("_live_" in key)
