@@ -62,6 +62,7 @@ MAKE_LINK = Job("stripe.make_link", Queue.STRIPE, "has Stripe make the page of a
 SWEEP_LINKS = _scheduled(
     "stripe.sweep_links", Queue.STRIPE, "has links to pay by made whose message was lost, or when Stripe was away"
 )
+HANDLE_STRIPE_EVENT = Job("stripe.handle_event", Queue.STRIPE, "does what an event of Stripe's is a hint of")
 MAKE_PARTITIONS = _scheduled("maintenance.make_partitions", Queue.MAINTENANCE, "makes the ledger's next months")
 PRUNE = _scheduled("maintenance.prune", Queue.MAINTENANCE, "drops what is older than the retention settings keep")
 CHECK_BOOKS = _scheduled("maintenance.check_books", Queue.MAINTENANCE, "proves that counters and ledger agree")
@@ -77,6 +78,7 @@ JOBS = (
     SWEEP_TEMPLATES,
     MAKE_LINK,
     SWEEP_LINKS,
+    HANDLE_STRIPE_EVENT,
     MAKE_PARTITIONS,
     PRUNE,
     CHECK_BOOKS,

@@ -32,6 +32,22 @@ ON CONFLICT (event_id) DO NOTHING
 RETURNING event_id
 """
 
+# Each attempt doubles the wait for the next, up to eight hours. It is arranged before the attempt, in case that never ends.
+_BEGIN = """
+UPDATE stripe_inbox
+SET attempts = attempts + 1, next_attempt_at = %s + interval '2 minutes' * 2 ^ least(attempts, 8)
+WHERE event_id = %s AND next_attempt_at IS NOT NULL
+RETURNING event_id, type, is_live, object_id, subscription_id, created_at
+"""
+_WAITING_ABOUT = """
+SELECT event_id FROM stripe_inbox WHERE subscription_id = %s AND type = ANY(%s::text[]) AND next_attempt_at IS NOT NULL
+"""
+_SETTLE = """
+UPDATE stripe_inbox SET handled_at = %s, next_attempt_at = NULL, error = %s
+WHERE event_id IN (SELECT event_id FROM stripe_inbox WHERE event_id = ANY(%s::text[]) ORDER BY event_id FOR UPDATE)
+"""
+_NOTE_ERROR = "UPDATE stripe_inbox SET error = %s WHERE event_id = %s"
+
 
 def put(session: Session, hints: Sequence[Hint], now: datetime, next_attempt_at: datetime) -> list[str]:
     """Keep those that are new, and return their ids. One statement."""
@@ -46,3 +62,25 @@ def put(session: Session, hints: Sequence[Hint], now: datetime, next_attempt_at:
         arrays.moments(each.created_at for each in hints),
     )
     return list(session.connection().exec_driver_sql(_PUT, parameters).scalars())
+
+
+def begin(session: Session, event_id: str, now: datetime) -> Hint | None:
+    """Count an attempt; None if there is nothing to do."""
+    found = session.connection().exec_driver_sql(_BEGIN, (now, event_id)).one_or_none()
+    return None if found is None else Hint(*found)
+
+
+def waiting_about(session: Session, subscription_id: str, types: Sequence[str]) -> list[str]:
+    """The events of these types about a subscription that one look at it will answer."""
+    found = session.connection().exec_driver_sql(_WAITING_ABOUT, (subscription_id, list(types)))
+    return list(found.scalars())
+
+
+def settle(session: Session, event_ids: Sequence[str], now: datetime, error: str | None = None) -> None:
+    """They are done, or given up."""
+    session.connection().exec_driver_sql(_SETTLE, (now, error, list(event_ids)))
+
+
+def note_error(session: Session, event_id: str, error: str) -> None:
+    """It will be tried again."""
+    session.connection().exec_driver_sql(_NOTE_ERROR, (error, event_id))

@@ -7,7 +7,7 @@ from enum import Enum, auto
 import structlog
 from sqlmodel import Session
 
-from app import clock
+from app import clock, jobs
 from app.db import transaction
 from app.domain.stripe_events import WANTED_EVENTS
 from app.gateways.billing import BillingEvent
@@ -59,12 +59,15 @@ def take(body: bytes, signature: str | None) -> Receipt:
 
 
 def keep(session: Session, events: Sequence[BillingEvent]) -> int:
-    """Put those that are new into the inbox, and return how many."""
+    """Put those that are new into the inbox, have them handled after the commit, and return how many they are."""
     now = clock.now()
     hints = [
         Hint(each.id, each.type, each.live, each.object_id, each.subscription_id, each.created_at) for each in events
     ]
-    return len(queries.put(session, hints, now, now + _REQUEUE_AFTER))
+    new = queries.put(session, hints, now, now + _REQUEUE_AFTER)
+    for event_id in new:
+        jobs.enqueue(session, jobs.HANDLE_STRIPE_EVENT, event_id)
+    return len(new)
 
 
 def _is_of_our_mode(event: BillingEvent) -> bool:

@@ -1,0 +1,110 @@
+"""Copies of Stripe's objects: the lock for making one, whose it is, and what it is a copy of."""
+
+from collections.abc import Collection, Sequence
+from datetime import datetime
+
+from sqlmodel import Session, col, select
+
+from app.models import BillingTemplate, Package, Subscription, Tenant, User
+
+# Written even if it is there, so that the row is locked in either case.
+_LOCKED_VERSION = """
+INSERT INTO stripe_objects (id, version) VALUES (%s, 0)
+ON CONFLICT (id) DO UPDATE SET version = stripe_objects.version
+RETURNING version
+"""
+_VERSION = "SELECT version FROM stripe_objects WHERE id = %s"
+_COPIED = "UPDATE stripe_objects SET version = version + 1 WHERE id = %s"
+
+_ADD_BUYER = """
+INSERT INTO users (tenant_id, id, billing_id, name, email, created_at, updated_at)
+VALUES (%(tenant_id)s, %(id)s, %(billing_id)s, %(name)s, %(email)s, %(now)s, %(now)s)
+ON CONFLICT (tenant_id, id) DO NOTHING
+"""
+
+
+def version(session: Session, object_id: str) -> int:
+    """How often the object was copied."""
+    found: int | None = session.connection().exec_driver_sql(_VERSION, (object_id,)).scalar_one_or_none()
+    return found or 0
+
+
+def locked_version(session: Session, object_id: str) -> int:
+    """The same, under the lock for copying it. It is taken before any lock of a tenant's."""
+    found: int = session.connection().exec_driver_sql(_LOCKED_VERSION, (object_id,)).scalar_one()
+    return found
+
+
+def note_copied(session: Session, object_id: str) -> None:
+    """Whoever looked at the object before now has an old look of it."""
+    session.connection().exec_driver_sql(_COPIED, (object_id,))
+
+
+def tenant_ids_of_mode(session: Session, mode: str) -> Sequence[int]:
+    """The `test` or the `live` tenants: only they can own an object of that mode."""
+    return session.exec(select(Tenant.id).where(col(Tenant.public_id).startswith(f"{mode}_", autoescape=True))).all()
+
+
+def tenants_with_copy(session: Session, tenant_ids: Collection[int], subscription_id: str) -> set[int]:
+    found = select(Subscription.tenant_id).where(
+        col(Subscription.tenant_id).in_(tenant_ids), Subscription.provider_subscription_id == subscription_id
+    )
+    return set(session.exec(found))
+
+
+def tenants_with_customer(session: Session, tenant_ids: Collection[int], customer_id: str) -> set[int]:
+    found = select(User.tenant_id).where(col(User.tenant_id).in_(tenant_ids), User.billing_id == customer_id)
+    return set(session.exec(found))
+
+
+def tenants_with_prices(session: Session, tenant_ids: Collection[int], price_ids: Collection[str]) -> set[int]:
+    found = select(BillingTemplate.tenant_id).where(
+        col(BillingTemplate.tenant_id).in_(tenant_ids), col(BillingTemplate.price_id).in_(price_ids)
+    )
+    return set(session.exec(found))
+
+
+def user_by_billing_id(session: Session, tenant_id: int, billing_id: str) -> User | None:
+    """The oldest with it."""
+    statement = select(User).where(User.tenant_id == tenant_id, User.billing_id == billing_id).order_by(col(User.key))
+    return session.exec(statement.limit(1)).one_or_none()
+
+
+def add_buyer(
+    session: Session,
+    tenant_id: int,
+    user_id: str,
+    billing_id: str,
+    name: str | None,
+    email: str | None,
+    now: datetime,
+) -> None:
+    """A new user, unless the id is taken. Waits for whoever is about to take it."""
+    values = {"tenant_id": tenant_id, "id": user_id, "billing_id": billing_id, "name": name, "email": email, "now": now}
+    session.connection().exec_driver_sql(_ADD_BUYER, values)
+
+
+def copies_of(session: Session, tenant_id: int, subscription_id: str) -> Sequence[Subscription]:
+    """Oldest first: one for each item that there is or was."""
+    statement = (
+        select(Subscription)
+        .where(Subscription.tenant_id == tenant_id, Subscription.provider_subscription_id == subscription_id)
+        .order_by(col(Subscription.id))
+    )
+    # What is read under a lock must come from the database.
+    return session.exec(statement.execution_options(populate_existing=True)).all()
+
+
+def packages_by_price(session: Session, tenant_id: int, price_ids: Collection[str]) -> dict[str, Package]:
+    """What a price is for; with several templates for one, the oldest."""
+    statement = (
+        select(BillingTemplate.price_id, Package)
+        .join(Package, col(Package.key) == col(BillingTemplate.package_key))
+        .where(
+            BillingTemplate.tenant_id == tenant_id,
+            Package.tenant_id == tenant_id,
+            col(BillingTemplate.price_id).in_(price_ids),
+        )
+        .order_by(col(BillingTemplate.created_at).desc(), col(BillingTemplate.id).desc())
+    )
+    return {price_id: package for price_id, package in session.exec(statement) if price_id}

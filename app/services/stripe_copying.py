@@ -1,0 +1,158 @@
+"""The rows of a copy: what Stripe says of a subscription is written, and told to whoever wants to know."""
+
+from collections.abc import Sequence
+from datetime import datetime
+
+import structlog
+from sqlmodel import Session
+
+from app import clock, models
+from app.domain import billing_tags
+from app.domain.stripe_subscriptions import end_of, status_of
+from app.domain.subscribing import SubscriptionStatus
+from app.domain.subscription_dates import is_live, status_at
+from app.domain.webhooks import WebhookEventType
+from app.gateways.billing import Metadata, ProviderSubscription, SubscriptionItem
+from app.queries import packages as package_queries
+from app.queries import stripe_copies as queries
+from app.queries.subscriptions import live_subscriptions
+from app.services import subscription_news
+from app.services.subscription_news import News
+
+log = structlog.get_logger(__name__)
+
+_PROVIDER = "STRIPE"
+
+
+def write_copy(session: Session, owner: models.User, found: ProviderSubscription, tags: Metadata) -> None:
+    """Make the owner's subscriptions what Stripe says of this one. Under the owner's lock."""
+    now = clock.now()
+    rows = {row.provider_item_id: row for row in queries.copies_of(session, owner.tenant_id, found.id)}
+    # Our tag says what was bought first, and nothing of what came later.
+    packages = _packages(session, owner.tenant_id, found, None if rows else tags.get(billing_tags.PACKAGE))
+    news: list[News] = []
+    for item in found.items:
+        row = rows.pop(item.id, None)
+        package_key = _package_key(item, row, packages, found)
+        if row is not None:
+            if _copy(row, found, item, package_key or row.package_key, now):
+                news.append((_type_of_change(row), row))
+            if package_key is not None:
+                row.provider_price_id = item.price.id
+        elif package_key is not None:
+            row = _new_row(owner, found, item, package_key, now)
+            _copy(row, found, item, package_key, now)
+            # One by one, so that the ids grow in the order of the items.
+            session.add(row)
+            session.flush()
+            news.append((WebhookEventType.SUBSCRIPTION_CREATED, row))
+    news += [(WebhookEventType.SUBSCRIPTION_CANCELLED, row) for row in rows.values() if _drop(row, now)]
+    session.flush()
+    _flag_second_bases(session, owner, found.id, now)
+    session.flush()
+    subscription_news.announce(session, owner.tenant_id, news, now)
+
+
+def _packages(session: Session, tenant_id: int, found: ProviderSubscription, tag: str | None) -> dict[str, int]:
+    """Keys of packages by price. A price that no template has any more, if it is the only one, is for the package of our tag."""
+    by_price = queries.packages_by_price(session, tenant_id, {item.price.id for item in found.items})
+    keys = {price_id: package.key for price_id, package in by_price.items()}
+    licensed = {item.price.id for item in found.items if item.price.meter_id is None}
+    if tag and len(licensed) == 1 and not licensed & keys.keys():
+        kept = package_queries.kept_packages(session, tenant_id, [tag])
+        keys |= {price_id: kept[tag].key for price_id in licensed if tag in kept}
+    return keys
+
+
+def _package_key(
+    item: SubscriptionItem, row: models.Subscription | None, packages: dict[str, int], found: ProviderSubscription
+) -> int | None:
+    """What was bought stays what it was until its price is another, whatever became of the template meanwhile."""
+    if row is not None and row.provider_price_id == item.price.id:
+        return row.package_key
+    package_key = packages.get(item.price.id)
+    if package_key is None and item.price.meter_id is None:
+        # Somebody pays for what we do not sell. What they had they keep, until an operator has put a package behind the price.
+        log.error("stripe.price_without_package", subscription_id=found.id, price_id=item.price.id)
+    return package_key
+
+
+def _new_row(
+    owner: models.User, found: ProviderSubscription, item: SubscriptionItem, package_key: int, now: datetime
+) -> models.Subscription:
+    return models.Subscription(
+        tenant_id=owner.tenant_id,
+        user_key=owner.key,
+        package_key=package_key,
+        status=status_of(found.status),
+        provider=_PROVIDER,
+        provider_subscription_id=found.id,
+        provider_item_id=item.id,
+        provider_price_id=item.price.id,
+        # The anchor of its periods, for good. If Stripe's clock is ahead, what was paid must not wait for ours.
+        started_at=min(found.started_at, now),
+        metadata_={},
+        created_at=now,
+        updated_at=now,
+    )
+
+
+def _copy(
+    row: models.Subscription, found: ProviderSubscription, item: SubscriptionItem, package_key: int, now: datetime
+) -> bool:
+    """Whether others see that it changed."""
+    before = _told(row)
+    row.package_key, row.next_package_key, row.changes_at = package_key, None, None
+    row.status = status_of(found.status)
+    row.trial_ends_at = found.trial_end
+    row.ends_at = end_of(
+        row.status,
+        ended_at=found.ended_at or found.canceled_at,
+        cancel_at=found.cancel_at,
+        at_period_end=item.period_end if found.cancel_at_period_end else None,
+        now=row.ends_at or now,
+    )
+    row.status = status_at(row, now)
+    row.quantity, row.synced_at = item.quantity, now
+    if _told(row) == before:
+        return False
+    row.updated_at = now
+    return True
+
+
+def _told(row: models.Subscription) -> tuple[object, ...]:
+    """What others see of it."""
+    return (row.package_key, row.next_package_key, row.changes_at, row.status, row.ends_at, row.trial_ends_at)
+
+
+def _type_of_change(row: models.Subscription) -> WebhookEventType:
+    is_over = row.status is SubscriptionStatus.CANCELLED
+    return WebhookEventType.SUBSCRIPTION_CANCELLED if is_over else WebhookEventType.SUBSCRIPTION_UPDATED
+
+
+def _drop(row: models.Subscription, now: datetime) -> bool:
+    """An item that is not there any more. False if it was over before."""
+    row.synced_at = now
+    if row.status is SubscriptionStatus.CANCELLED:
+        return False
+    row.status, row.ends_at, row.updated_at = SubscriptionStatus.CANCELLED, min(row.ends_at or now, now), now
+    row.next_package_key = row.changes_at = None
+    return True
+
+
+def _flag_second_bases(session: Session, owner: models.User, subscription_id: str, now: datetime) -> None:
+    """Who paid for two base packages keeps both, and an operator is told."""
+    live = live_subscriptions(session, owner.tenant_id, owner.key, now)
+    bases: Sequence[models.Subscription] = [row for row, package in live if not package.is_addon]
+    second = {row.id for row in bases[1:]}
+    for row in queries.copies_of(session, owner.tenant_id, subscription_id):
+        is_second = row.id in second and is_live(row, now)
+        if is_second and not row.is_second_base:
+            log.error(
+                "stripe.second_base",
+                tenant_id=row.tenant_id,
+                subscription_id=row.id,
+                provider_subscription_id=subscription_id,
+                first=bases[0].id,
+            )
+        row.is_second_base = is_second

@@ -1,0 +1,76 @@
+"""Whose a subscription of Stripe's is: which tenant's, and which user's."""
+
+from collections.abc import Collection
+
+from sqlmodel import Session
+
+from app import clock, models
+from app.domain import billing_tags
+from app.gateways.billing import Customer, Metadata, ProviderSubscription
+from app.queries import stripe_copies as queries
+from app.queries import tenants
+from app.queries import users as user_queries
+
+_ID_MAX = 255
+
+
+def tenant_of(session: Session, found: ProviderSubscription, tags: Metadata) -> int | None:
+    """The tenant, which must be of the subscription's mode; None: it is not ours, or could be several tenants'.
+
+    By what we have of it, then by our tag, by the customer, and by the prices, for what was made in Stripe's dashboard.
+    """
+    mode = "live" if found.live else "test"
+    ours = queries.tenant_ids_of_mode(session, mode)
+    known = _the_one(queries.tenants_with_copy(session, ours, found.id))
+    if known is not None:
+        return known
+    tag = tags.get(billing_tags.TENANT)
+    if tag is not None:
+        tagged = tenants.tenant_by_public_id(session, tag)
+        return tagged.id if tagged is not None and tagged.id in ours else None
+    by_customer = _the_one(queries.tenants_with_customer(session, ours, found.customer_id))
+    if by_customer is not None:
+        return by_customer
+    return _the_one(queries.tenants_with_prices(session, ours, {item.price.id for item in found.items}))
+
+
+def known_owner(session: Session, tenant_id: int, found: ProviderSubscription, tags: Metadata) -> models.User | None:
+    """The user, by what we have of the subscription, by our tag, and by the customer. Never by email: anybody can type one.
+
+    What we have comes first, for users can be renamed, and a tag has the name of its day.
+    """
+    copies = queries.copies_of(session, tenant_id, found.id)
+    if copies:
+        return user_queries.locked_user_by_key(session, tenant_id, copies[0].user_key)
+    tag = tags.get(billing_tags.USER)
+    tagged = user_queries.locked_user(session, tenant_id, tag) if tag else None
+    if tagged is not None:
+        return tagged
+    by_customer = queries.user_by_billing_id(session, tenant_id, found.customer_id)
+    return by_customer and user_queries.locked_user_by_key(session, tenant_id, by_customer.key)
+
+
+def new_owner(session: Session, tenant_id: int, customer: Customer, tags: Metadata) -> models.User:
+    """A user for a buyer whom we do not know, with the id of our tag, or else the email, or the customer's id.
+
+    A user who has that email as an id is not taken for the buyer.
+    """
+    for user_id in (tags.get(billing_tags.USER), customer.email, customer.id):
+        if user_id and len(user_id) <= _ID_MAX and _make(session, tenant_id, user_id, customer):
+            break
+    # If all ids are taken, the customer's own too, who has that one is the customer.
+    owner = queries.user_by_billing_id(session, tenant_id, customer.id)
+    owner = owner or user_queries.user_by_id(session, tenant_id, customer.id)
+    if owner is None:
+        raise LookupError(f"no user could be made for customer {customer.id}")
+    return user_queries.locked_user_by_key(session, tenant_id, owner.key)
+
+
+def _make(session: Session, tenant_id: int, user_id: str, customer: Customer) -> bool:
+    """True: there is a user with this billing id now, ours or that of another who made one at the same time."""
+    queries.add_buyer(session, tenant_id, user_id, customer.id, customer.name, customer.email, clock.now())
+    return queries.user_by_billing_id(session, tenant_id, customer.id) is not None
+
+
+def _the_one(tenant_ids: Collection[int]) -> int | None:
+    return next(iter(tenant_ids)) if len(tenant_ids) == 1 else None

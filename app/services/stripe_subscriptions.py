@@ -1,0 +1,89 @@
+"""Subscriptions of Stripe's are copied: one local subscription for each item, which is to the package that its price is for.
+
+What is copied is what Stripe says when it is asked, so the order in which events come does not matter, nor does how often.
+"""
+
+from collections.abc import Mapping
+from enum import Enum, auto
+
+import structlog
+from sqlmodel import Session
+
+from app import clock
+from app.db import transaction
+from app.gateways.billing import BillingGateway, Customer, Metadata, ProviderSubscription
+from app.gateways.billing_errors import BillingUnavailableError
+from app.queries import stripe_copies as queries
+from app.services.stripe_copying import write_copy
+from app.services.stripe_owners import known_owner, new_owner, tenant_of
+
+log = structlog.get_logger(__name__)
+
+_LOOKS = 5
+_BEGUN_LATER = 2
+_NO_TAGS: Metadata = {}
+
+
+class _Outcome(Enum):
+    COPIED = auto()
+    NOT_OURS = auto()
+    UNKNOWN_BUYER = auto()
+    OUTDATED = auto()
+    """Somebody else has copied it since we looked."""
+
+
+def copy_subscription(gateway: BillingGateway, subscription_id: str, tags: Metadata = _NO_TAGS) -> bool:
+    """Bring our copy of a subscription up to date; whether it is ours. `tags`: metadata of ours that is known from elsewhere.
+
+    No lock is held while Stripe is asked. Who finds that somebody else has copied it meanwhile looks again, so what is written
+    is never older than what was written before. If it was copied twice meanwhile, the second copy was begun after this call, and
+    holds all that this one could bring.
+
+    Raises:
+        BillingError: Stripe does not answer, or does not know it.
+        OverloadedError: the database is busy or away.
+    """
+    customer: Customer | None = None
+    first = version = _version(subscription_id)
+    for _ in range(_LOOKS):
+        found = gateway.subscription(subscription_id)
+        outcome = _write(found, {**tags, **found.metadata}, customer, version)
+        if outcome is _Outcome.UNKNOWN_BUYER:
+            customer = gateway.customer(found.customer_id)
+        elif outcome is not _Outcome.OUTDATED:
+            return outcome is _Outcome.COPIED
+        version = _version(subscription_id)
+        if version >= first + _BEGUN_LATER:
+            return True
+    raise BillingUnavailableError(f"subscription {subscription_id} keeps changing")
+
+
+def _version(subscription_id: str) -> int:
+    with transaction() as session:
+        return queries.version(session, subscription_id)
+
+
+def _write(found: ProviderSubscription, tags: Mapping[str, str], customer: Customer | None, version: int) -> _Outcome:
+    with transaction() as session:
+        tenant_id = tenant_of(session, found, tags)
+        if tenant_id is None:
+            log.info("stripe.not_ours", subscription_id=found.id, is_live=found.live)
+            return _Outcome.NOT_OURS
+        if queries.locked_version(session, found.id) != version:
+            return _Outcome.OUTDATED
+        return _write_of_tenant(session, tenant_id, found, tags, customer)
+
+
+def _write_of_tenant(
+    session: Session, tenant_id: int, found: ProviderSubscription, tags: Metadata, customer: Customer | None
+) -> _Outcome:
+    owner = known_owner(session, tenant_id, found, tags)
+    if owner is None:
+        if customer is None:
+            return _Outcome.UNKNOWN_BUYER
+        owner = new_owner(session, tenant_id, customer, tags)
+    if owner.billing_id is None:
+        owner.billing_id, owner.updated_at = found.customer_id, clock.now()
+    write_copy(session, owner, found, tags)
+    queries.note_copied(session, found.id)
+    return _Outcome.COPIED

@@ -1,0 +1,38 @@
+"""A double of Stripe with its webhooks, and a shop whose subscriptions are copies of the double's."""
+
+from collections.abc import Iterator
+
+import pytest
+import stripe
+
+from app.gateways.stripe import StripeGateway
+from app.gateways.stripe_double import StripeDouble
+from tests.environment import environment
+from tests.gateways.takers import Taker
+from tests.services.shop import Shop
+from tests.stripe.market import API_KEY, SECRET, Market
+from tests.tenants import Tenant
+
+
+@pytest.fixture
+def double() -> Iterator[StripeDouble]:
+    with StripeDouble(retries=(0.01, 0.02)) as started:
+        yield started
+
+
+@pytest.fixture
+def market(product: str, tenant: Tenant, double: StripeDouble) -> Iterator[Market]:
+    with (
+        environment(
+            STRIPE_API_KEY=API_KEY,
+            STRIPE_API_BASE=double.url,
+            STRIPE_WEBHOOK_SECRET=SECRET,
+            NO_PROXY="127.0.0.1",
+            no_proxy="127.0.0.1",
+        ),
+        Taker() as taker,
+    ):
+        double.world.send_webhooks_to(taker.url, SECRET)
+        gateway = StripeGateway(API_KEY, base=double.url, tries_again=0)
+        dashboard = stripe.StripeClient(API_KEY, base_addresses={"api": double.url}).v1
+        yield Market(Shop(tenant.actor), tenant.app_id, double, gateway, taker, dashboard)
