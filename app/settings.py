@@ -91,6 +91,8 @@ class Settings(BaseSettings):
     schedule_webhooks_deliver_due: float = _period(10)
     schedule_stripe_sweep_templates: float = _period(60)
     schedule_stripe_sweep_links: float = _period(60)
+    schedule_stripe_requeue_inbox: float = _period(60)
+    schedule_stripe_catch_up_events: float = _period(300)
     schedule_maintenance_make_partitions: float = _period(86_400)
     schedule_maintenance_prune: float = _period(86_400)
     schedule_maintenance_check_books: float = _period(86_400)

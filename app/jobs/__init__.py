@@ -1,6 +1,7 @@
 """Jobs: what everybody else knows of the workers. Names, a broker, and whether somebody answers; the code is in `workers/`."""
 
 from app.jobs.catalogue import (
+    CATCH_UP_STRIPE_EVENTS,
     CHECK_BOOKS,
     CHECK_BOOKS_OF,
     DELIVER_WEBHOOKS,
@@ -12,6 +13,7 @@ from app.jobs.catalogue import (
     MAKE_PARTITIONS,
     MAKE_TEMPLATE,
     PRUNE,
+    REQUEUE_STRIPE_INBOX,
     RESET_DUE,
     SETTLE_SUBSCRIPTIONS,
     SWEEP_LINKS,
@@ -24,6 +26,7 @@ from app.jobs.probes import Messages, broker_answers, messages, worker_answers, 
 from app.jobs.sending import enqueue, send, wait_until_sent
 
 __all__ = [
+    "CATCH_UP_STRIPE_EVENTS",
     "CHECK_BOOKS",
     "CHECK_BOOKS_OF",
     "DELIVER_WEBHOOKS",
@@ -35,6 +38,7 @@ __all__ = [
     "MAKE_PARTITIONS",
     "MAKE_TEMPLATE",
     "PRUNE",
+    "REQUEUE_STRIPE_INBOX",
     "RESET_DUE",
     "SETTLE_SUBSCRIPTIONS",
     "SWEEP_LINKS",

@@ -63,6 +63,14 @@ SWEEP_LINKS = _scheduled(
     "stripe.sweep_links", Queue.STRIPE, "has links to pay by made whose message was lost, or when Stripe was away"
 )
 HANDLE_STRIPE_EVENT = Job("stripe.handle_event", Queue.STRIPE, "does what an event of Stripe's is a hint of")
+REQUEUE_STRIPE_INBOX = _scheduled(
+    "stripe.requeue_inbox",
+    Queue.STRIPE,
+    "has events of Stripe's handled whose message was lost, or that wait to be repeated",
+)
+CATCH_UP_STRIPE_EVENTS = _scheduled(
+    "stripe.catch_up_events", Queue.STRIPE, "asks Stripe for events whose webhook did not come"
+)
 MAKE_PARTITIONS = _scheduled("maintenance.make_partitions", Queue.MAINTENANCE, "makes the ledger's next months")
 PRUNE = _scheduled("maintenance.prune", Queue.MAINTENANCE, "drops what is older than the retention settings keep")
 CHECK_BOOKS = _scheduled("maintenance.check_books", Queue.MAINTENANCE, "proves that counters and ledger agree")
@@ -79,6 +87,8 @@ JOBS = (
     MAKE_LINK,
     SWEEP_LINKS,
     HANDLE_STRIPE_EVENT,
+    REQUEUE_STRIPE_INBOX,
+    CATCH_UP_STRIPE_EVENTS,
     MAKE_PARTITIONS,
     PRUNE,
     CHECK_BOOKS,

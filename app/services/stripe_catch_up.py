@@ -1,0 +1,70 @@
+"""Stripe is asked for the events that it could not tell us, or that something in front of us took for us."""
+
+from datetime import datetime, timedelta
+
+import structlog
+
+from app import clock
+from app.db import transaction
+from app.domain.stripe_events import WANTED_EVENTS
+from app.gateways.billing import BillingEvent, BillingGateway
+from app.gateways.stripe import stripe_gateway
+from app.queries import stripe_inbox as queries
+from app.services.stripe_inbox import keep
+from app.settings import settings
+
+log = structlog.get_logger(__name__)
+
+_HORIZON = timedelta(days=30)
+# An event can show up in the list a little after younger ones.
+_OVERLAP = timedelta(minutes=10)
+# Without any events the cursor follows the clock, at a distance at which the two clocks can be trusted to agree.
+_QUIET = timedelta(hours=1)
+
+
+def catch_up_events() -> int:
+    """Put the events since the last time into the inbox, and return how many were missing. Twice is as good as once.
+
+    All of the list is read, whether Stripe believes that it delivered an event or not: a proxy may have said so for us.
+
+    Raises:
+        BillingError: Stripe does not answer. What was found stays, and the next run begins where this one began.
+        OverloadedError: the database is busy or away.
+    """
+    if not settings().stripe_api_key:
+        return 0
+    gateway = stripe_gateway()
+    cursor = f"events:{'live' if gateway.live else 'test'}"
+    with transaction() as session:
+        seen = queries.seen_until(session, cursor)
+    began = clock.now()
+    found, newest = _read(gateway, _since(seen, began))
+    with transaction() as session:
+        queries.note_seen(session, cursor, max(newest or began - _QUIET, began - _QUIET))
+    if found:
+        log.warning("stripe.events_caught_up", count=found)
+    return found
+
+
+def _since(seen: datetime | None, now: datetime) -> datetime:
+    horizon = now - _HORIZON
+    if seen is not None and seen < horizon:
+        log.error("stripe.events_out_of_reach", seen_until=clock.to_wire(seen))
+    return horizon if seen is None else max(seen - _OVERLAP, horizon)
+
+
+def _read(gateway: BillingGateway, since: datetime) -> tuple[int, datetime | None]:
+    """How many were new, and when the newest was made. Each page is kept at once."""
+    found, newest, after = 0, None, None
+    while True:
+        page = gateway.events(types=WANTED_EVENTS, created_from=since, after=after)
+        newest = newest or _newest(page.items)
+        with transaction() as session:
+            found += keep(session, page.items) if page.items else 0
+        after = page.next_after
+        if after is None:
+            return found, newest
+
+
+def _newest(events: list[BillingEvent]) -> datetime | None:
+    return max((each.created_at for each in events), default=None)
