@@ -1,6 +1,5 @@
 """The rows of a copy: what Stripe says of a subscription is written, and told to whoever wants to know."""
 
-from collections.abc import Sequence
 from datetime import datetime
 
 import structlog
@@ -10,7 +9,7 @@ from app import clock, models
 from app.domain import billing_tags
 from app.domain.stripe_subscriptions import end_of, status_of
 from app.domain.subscribing import SubscriptionStatus
-from app.domain.subscription_dates import is_live, status_at
+from app.domain.subscription_dates import status_at
 from app.domain.webhooks import WebhookEventType
 from app.gateways.billing import Metadata, ProviderSubscription, SubscriptionItem
 from app.queries import packages as package_queries
@@ -143,16 +142,21 @@ def _drop(row: models.Subscription, now: datetime) -> bool:
 def _flag_second_bases(session: Session, owner: models.User, subscription_id: str, now: datetime) -> None:
     """Who paid for two base packages keeps both, and an operator is told."""
     live = live_subscriptions(session, owner.tenant_id, owner.key, now)
-    bases: Sequence[models.Subscription] = [row for row, package in live if not package.is_addon]
-    second = {row.id for row in bases[1:]}
-    for row in queries.copies_of(session, owner.tenant_id, subscription_id):
-        is_second = row.id in second and is_live(row, now)
+    bases = [row for row, package in live if not package.is_addon]
+    copies = queries.copies_of(session, owner.tenant_id, subscription_id)
+    # The user's others too: what was second is no more when the first is over.
+    for row in {row.id: row for row in [*copies, *bases]}.values():
+        is_second = row.provider is not None and row.id in {base.id for base in bases[1:]}
         if is_second and not row.is_second_base:
-            log.error(
-                "stripe.second_base",
-                tenant_id=row.tenant_id,
-                subscription_id=row.id,
-                provider_subscription_id=subscription_id,
-                first=bases[0].id,
-            )
+            _alert(row, bases[0])
         row.is_second_base = is_second
+
+
+def _alert(second: models.Subscription, first: models.Subscription) -> None:
+    log.error(
+        "stripe.second_base",
+        tenant_id=second.tenant_id,
+        subscription_id=second.id,
+        provider_subscription_id=second.provider_subscription_id,
+        first_subscription_id=first.id,
+    )

@@ -4,6 +4,7 @@ from datetime import timedelta
 
 import pytest
 from freezegun import freeze_time
+from structlog.testing import capture_logs
 
 from app import clock
 from app.contract.users import UpdateUser
@@ -160,12 +161,20 @@ async def test_a_pause_of_collection_takes_no_access(pro: Market) -> None:
 
 async def test_two_paid_bases_are_both_kept_and_the_second_is_flagged(pro: Market) -> None:
     pro.sell("team", 5_000)
-    await pro.buy("pro")
-    await pro.buy("team")
+    first = await pro.buy("pro")
+    with capture_logs() as logs:
+        second = await pro.buy("team")
     assert pro.states() == [("pro", "ACTIVE"), ("team", "ACTIVE")]
     flags = "SELECT is_second_base FROM subscriptions WHERE tenant_id = :tenant_id ORDER BY id"
     assert pro.ask(flags) == [(False,), (True,)]
     assert pro.may(5_000)
+    alerts = [each["provider_subscription_id"] for each in logs if each["event"] == "stripe.second_base"]
+    assert alerts == [second]
+
+    pro.gateway.cancel_subscription(first)
+    await pro.hear()
+    assert pro.states() == [("pro", "CANCELLED"), ("team", "ACTIVE")]
+    assert pro.ask(flags) == [(False,), (False,)]
 
 
 async def test_who_is_not_known_becomes_a_user_once(pro: Market) -> None:
