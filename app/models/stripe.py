@@ -15,6 +15,7 @@ class StripeEvent(SQLModel, table=True):
     __table_args__ = (
         Index(None, "next_attempt_at", postgresql_where=text("next_attempt_at IS NOT NULL")),
         Index(None, "subscription_id", postgresql_where=text("next_attempt_at IS NOT NULL")),
+        Index(None, "handled_at", postgresql_where=text("handled_at IS NOT NULL")),
     )
 
     event_id: str = Field(sa_column=Column(Text, primary_key=True))

@@ -57,6 +57,11 @@ WHERE event_id IN (
 )
 RETURNING event_id
 """
+_DELETE_HANDLED = """
+DELETE FROM stripe_inbox WHERE event_id IN (
+  SELECT event_id FROM stripe_inbox WHERE handled_at < %s ORDER BY handled_at LIMIT %s FOR UPDATE SKIP LOCKED
+)
+"""
 _SEEN_UNTIL = "SELECT seen_until FROM stripe_cursors WHERE name = %s"
 _NOTE_SEEN = """
 INSERT INTO stripe_cursors (name, seen_until) VALUES (%s, %s)
@@ -115,3 +120,8 @@ def seen_until(session: Session, name: str) -> datetime | None:
 def note_seen(session: Session, name: str, moment: datetime) -> None:
     """It was read so far, or further."""
     session.connection().exec_driver_sql(_NOTE_SEEN, (name, moment))
+
+
+def delete_handled(session: Session, before: datetime, limit: int) -> int:
+    """Delete the oldest that were handled or given up before then; returns how many."""
+    return session.connection().exec_driver_sql(_DELETE_HANDLED, (before, limit)).rowcount

@@ -14,6 +14,7 @@ from app.errors import OverloadedError
 from app.queries import tenants
 from app.queries.webhook_retention import OldMessage, delete_settled, locked_settled_before
 from app.services.ledger_partitions import drop_expired
+from app.services.stripe_inbox import drop_old
 from app.services.sweeps import Swept
 from app.settings import settings
 
@@ -26,7 +27,8 @@ _OLDEST = OldMessage(datetime.min.replace(tzinfo=UTC), 0)
 
 def prune(run_seconds: float = RUN_SECONDS) -> Swept:
     """Drop webhooks that were settled or given up and are older than WEBHOOK_RETENTION_DAYS, for about so long; when none is
-    left, what the ledger does not keep (USAGE_RETENTION_DAYS). Counts webhooks, months, and rows that went with these.
+    left, Stripe's events of 40 days ago, and what the ledger does not keep (USAGE_RETENTION_DAYS). Counts webhooks, events,
+    months, and rows that went with these.
 
     Raises:
         OverloadedError: the database is busy or away. What was done stays done.
@@ -42,7 +44,7 @@ def prune(run_seconds: float = RUN_SECONDS) -> Swept:
         webhooks += deleted
         if not is_done:
             return Swept(handled=webhooks, set_aside=0, more=True)
-    return Swept(handled=webhooks + _prune_ledger(now), set_aside=0, more=False)
+    return Swept(handled=webhooks + drop_old() + _prune_ledger(now), set_aside=0, more=False)
 
 
 def _prune_webhooks(tenant_id: int, before: datetime, deadline: float) -> tuple[int, bool]:

@@ -23,6 +23,8 @@ log = structlog.get_logger(__name__)
 # What a lost message left behind is found after so long.
 _REQUEUE_AFTER = timedelta(minutes=2)
 _BATCH = 1_000
+# Longer than Stripe lists events, or one that was dropped would be new again.
+_KEPT = timedelta(days=40)
 
 
 class Receipt(Enum):
@@ -84,6 +86,12 @@ def requeue() -> Swept:
         for event_id in due:
             jobs.enqueue(session, jobs.HANDLE_STRIPE_EVENT, event_id)
     return Swept(handled=len(due), set_aside=0, more=len(due) == _BATCH)
+
+
+def drop_old() -> int:
+    """Drop the oldest events that were settled over 40 days ago, some thousands at a time; returns how many."""
+    with transaction() as session:
+        return queries.delete_handled(session, clock.now() - _KEPT, 10 * _BATCH)
 
 
 def _is_of_our_mode(event: BillingEvent) -> bool:

@@ -42,6 +42,12 @@ def upgrade() -> None:
         ["subscription_id"],
         postgresql_where=sa.text("next_attempt_at IS NOT NULL"),
     )
+    op.create_index(
+        "ix_stripe_inbox_handled_at",
+        "stripe_inbox",
+        ["handled_at"],
+        postgresql_where=sa.text("handled_at IS NOT NULL"),
+    )
     op.create_table(
         "stripe_objects",
         sa.Column("id", sa.Text(), nullable=False),

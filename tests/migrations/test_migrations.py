@@ -25,7 +25,7 @@ NOT_BY_TENANT = {
     "pk_stripe_objects",
     "pk_stripe_cursors",
 }
-STRIPE_INDEXES = {"ix_stripe_inbox_next_attempt_at", "ix_stripe_inbox_subscription_id"}
+STRIPE_INDEXES = {"ix_stripe_inbox_next_attempt_at", "ix_stripe_inbox_subscription_id", "ix_stripe_inbox_handled_at"}
 
 
 @contextmanager

@@ -12,7 +12,7 @@ from app.gateways.stripe_double.deliveries import WebhookFaults
 from app.queries import stripe_inbox as inbox
 from app.services.stripe_catch_up import catch_up_events
 from app.services.stripe_events import handle_event
-from app.services.stripe_inbox import requeue, take
+from app.services.stripe_inbox import drop_old, requeue, take
 from tests.environment import environment
 from tests.stripe.market import Market, event_ids
 
@@ -145,3 +145,19 @@ async def test_each_failure_doubles_the_wait_up_to_hours(pro: Market) -> None:
             )
             waits.append(wait)
     assert waits == [2, 4, 8, 16, 32, 64, 128, 256, 512, 512]
+
+
+async def test_what_was_handled_is_dropped_after_40_days_and_what_waits_never(pro: Market) -> None:
+    await pro.buy("pro")
+    pro.double.world.pay(pro.checkout("pro").id)
+    taken = await pro.arrived()
+    for each in taken:
+        take(each.body, each.signature)
+    waiting = pro.waiting()
+    handled = len(pro.inbox()) - waiting
+    now = datetime.now(UTC)
+    pro.change("DELETE FROM stripe_inbox WHERE received_at < now() - interval '1 day'")
+    assert drop_old() == 0
+    with freeze_time(now + timedelta(days=40, minutes=1)):
+        assert drop_old() >= handled
+    assert len(pro.inbox()) == pro.waiting() == waiting == 3
