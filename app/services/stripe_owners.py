@@ -1,12 +1,13 @@
-"""Whose a subscription of Stripe's is: which tenant's, and which user's."""
+"""Whose is what was bought at Stripe: which tenant's, and which user's."""
 
 from collections.abc import Collection
+from dataclasses import dataclass
 
 from sqlmodel import Session
 
 from app import clock, models
 from app.domain import billing_tags
-from app.gateways.billing import Customer, Metadata, ProviderSubscription
+from app.gateways.billing import Customer, Metadata
 from app.queries import stripe_copies as queries
 from app.queries import tenants
 from app.queries import users as user_queries
@@ -14,35 +15,56 @@ from app.queries import users as user_queries
 _ID_MAX = 255
 
 
-def tenant_of(session: Session, found: ProviderSubscription, tags: Metadata) -> int | None:
-    """The tenant, which must be of the subscription's mode; None: it is not ours, or could be several tenants'.
+@dataclass(frozen=True, slots=True)
+class Bought:
+    """A subscription, or a session in which something was paid once. `tags` are its metadata, and what else is known of it."""
+
+    id: str
+    is_live: bool
+    customer_id: str
+    price_ids: frozenset[str]
+    tags: Metadata
+
+
+def tenant_of(session: Session, found: Bought) -> int | None:
+    """The tenant, which must be of the same mode; None: it is not ours, or could be several tenants'.
 
     By what we have of it, then by our tag, by the customer, and by the prices, for what was made in Stripe's dashboard.
     """
-    mode = "live" if found.live else "test"
+    mode = "live" if found.is_live else "test"
     ours = queries.tenant_ids_of_mode(session, mode)
     known = _the_one(queries.tenants_with_copy(session, ours, found.id))
     if known is not None:
         return known
-    tag = tags.get(billing_tags.TENANT)
+    tag = found.tags.get(billing_tags.TENANT)
     if tag is not None:
         tagged = tenants.tenant_by_public_id(session, tag)
         return tagged.id if tagged is not None and tagged.id in ours else None
     by_customer = _the_one(queries.tenants_with_customer(session, ours, found.customer_id))
     if by_customer is not None:
         return by_customer
-    return _the_one(queries.tenants_with_prices(session, ours, {item.price.id for item in found.items}))
+    return _the_one(queries.tenants_with_prices(session, ours, found.price_ids))
 
 
-def known_owner(session: Session, tenant_id: int, found: ProviderSubscription, tags: Metadata) -> models.User | None:
-    """The user, by what we have of the subscription, by our tag, and by the customer. Never by email: anybody can type one.
+def locked_owner(session: Session, tenant_id: int, found: Bought, customer: Customer | None) -> models.User | None:
+    """The user, under whose lock it is written. None: we do not know the buyer, and cannot make a user without the `customer`."""
+    owner = _known_owner(session, tenant_id, found)
+    if owner is None and customer is not None:
+        owner = _new_owner(session, tenant_id, customer, found.tags)
+    if owner is not None and owner.billing_id is None:
+        owner.billing_id, owner.updated_at = found.customer_id, clock.now()
+    return owner
+
+
+def _known_owner(session: Session, tenant_id: int, found: Bought) -> models.User | None:
+    """The user, by what we have of it, by our tag, and by the customer. Never by email: anybody can type one.
 
     What we have comes first, for users can be renamed, and a tag has the name of its day.
     """
     copies = queries.copies_of(session, tenant_id, found.id)
     if copies:
         return user_queries.locked_user_by_key(session, tenant_id, copies[0].user_key)
-    tag = tags.get(billing_tags.USER)
+    tag = found.tags.get(billing_tags.USER)
     tagged = user_queries.locked_user(session, tenant_id, tag) if tag else None
     if tagged is not None:
         return tagged
@@ -50,7 +72,7 @@ def known_owner(session: Session, tenant_id: int, found: ProviderSubscription, t
     return by_customer and user_queries.locked_user_by_key(session, tenant_id, by_customer.key)
 
 
-def new_owner(session: Session, tenant_id: int, customer: Customer, tags: Metadata) -> models.User:
+def _new_owner(session: Session, tenant_id: int, customer: Customer, tags: Metadata) -> models.User:
     """A user for a buyer whom we do not know, with the id of our tag, or else the email, or the customer's id.
 
     A user who has that email as an id is not taken for the buyer.

@@ -3,19 +3,16 @@
 What is copied is what Stripe says when it is asked, so the order in which events come does not matter, nor does how often.
 """
 
-from collections.abc import Mapping
 from enum import Enum, auto
 
 import structlog
-from sqlmodel import Session
 
-from app import clock
 from app.db import transaction
 from app.gateways.billing import BillingGateway, Customer, Metadata, ProviderSubscription
 from app.gateways.billing_errors import BillingUnavailableError
 from app.queries import stripe_copies as queries
 from app.services.stripe_copying import write_copy
-from app.services.stripe_owners import known_owner, new_owner, tenant_of
+from app.services.stripe_owners import Bought, locked_owner, tenant_of
 
 log = structlog.get_logger(__name__)
 
@@ -63,27 +60,18 @@ def _version(subscription_id: str) -> int:
         return queries.version(session, subscription_id)
 
 
-def _write(found: ProviderSubscription, tags: Mapping[str, str], customer: Customer | None, version: int) -> _Outcome:
+def _write(found: ProviderSubscription, tags: Metadata, customer: Customer | None, version: int) -> _Outcome:
+    bought = Bought(found.id, found.live, found.customer_id, frozenset(item.price.id for item in found.items), tags)
     with transaction() as session:
-        tenant_id = tenant_of(session, found, tags)
+        tenant_id = tenant_of(session, bought)
         if tenant_id is None:
             log.info("stripe.not_ours", subscription_id=found.id, is_live=found.live)
             return _Outcome.NOT_OURS
         if queries.locked_version(session, found.id) != version:
             return _Outcome.OUTDATED
-        return _write_of_tenant(session, tenant_id, found, tags, customer)
-
-
-def _write_of_tenant(
-    session: Session, tenant_id: int, found: ProviderSubscription, tags: Metadata, customer: Customer | None
-) -> _Outcome:
-    owner = known_owner(session, tenant_id, found, tags)
-    if owner is None:
-        if customer is None:
+        owner = locked_owner(session, tenant_id, bought, customer)
+        if owner is None:
             return _Outcome.UNKNOWN_BUYER
-        owner = new_owner(session, tenant_id, customer, tags)
-    if owner.billing_id is None:
-        owner.billing_id, owner.updated_at = found.customer_id, clock.now()
-    write_copy(session, owner, found, tags)
-    queries.note_copied(session, found.id)
-    return _Outcome.COPIED
+        write_copy(session, owner, found, tags)
+        queries.note_copied(session, found.id)
+        return _Outcome.COPIED
