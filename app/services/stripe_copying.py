@@ -20,7 +20,7 @@ from app.services.subscription_news import News
 
 log = structlog.get_logger(__name__)
 
-_PROVIDER = "STRIPE"
+PROVIDER = "STRIPE"
 
 
 def write_copy(session: Session, owner: models.User, found: ProviderSubscription, tags: Metadata) -> None:
@@ -47,7 +47,7 @@ def write_copy(session: Session, owner: models.User, found: ProviderSubscription
             news.append((WebhookEventType.SUBSCRIPTION_CREATED, row))
     news += [(WebhookEventType.SUBSCRIPTION_CANCELLED, row) for row in rows.values() if _drop(row, now)]
     session.flush()
-    _flag_second_bases(session, owner, found.id, now)
+    flag_second_bases(session, owner, found.id, now)
     session.flush()
     subscription_news.announce(session, owner.tenant_id, news, now)
 
@@ -84,7 +84,7 @@ def _new_row(
         user_key=owner.key,
         package_key=package_key,
         status=status_of(found.status),
-        provider=_PROVIDER,
+        provider=PROVIDER,
         provider_subscription_id=found.id,
         provider_item_id=item.id,
         provider_price_id=item.price.id,
@@ -139,7 +139,7 @@ def _drop(row: models.Subscription, now: datetime) -> bool:
     return True
 
 
-def _flag_second_bases(session: Session, owner: models.User, subscription_id: str, now: datetime) -> None:
+def flag_second_bases(session: Session, owner: models.User, subscription_id: str, now: datetime) -> None:
     """Who paid for two base packages keeps both, and an operator is told."""
     live = live_subscriptions(session, owner.tenant_id, owner.key, now)
     bases = [row for row, package in live if not package.is_addon]

@@ -10,6 +10,7 @@ from app.gateways.billing_errors import BillingError, BillingNotFoundError
 from app.gateways.stripe import stripe_gateway
 from app.queries import stripe_inbox as inbox
 from app.queries.stripe_inbox import Hint
+from app.services.stripe_purchases import copy_purchase
 from app.services.stripe_subscriptions import copy_subscription
 
 log = structlog.get_logger(__name__)
@@ -51,9 +52,11 @@ def handle_event(event_id: str) -> int:
 def _follow(gateway: BillingGateway, hint: Hint) -> None:
     if hint.type in CHECKOUT_EVENTS and hint.object_id:
         session = gateway.checkout_session(hint.object_id)
+        # The session has our tags even if the subscription lost them.
         if session.subscription_id:
-            # The session has our tags even if the subscription lost them.
             copy_subscription(gateway, session.subscription_id, session.metadata)
+        else:
+            copy_purchase(gateway, session)
     elif hint.subscription_id:
         copy_subscription(gateway, hint.subscription_id)
 

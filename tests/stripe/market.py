@@ -32,20 +32,24 @@ class Market:
     taker: Taker
     dashboard: Any
     prices: dict[str, str] = field(default_factory=dict)
+    paid_once: set[str] = field(default_factory=set)
 
-    def sell(self, package_id: str, limit: int, *, is_addon: bool = False) -> str:
-        """A package with so many calls a month, and its price."""
+    def sell(self, package_id: str, limit: int, *, is_addon: bool = False, is_once: bool = False) -> str:
+        """A package with so many calls a month, and its price, by the month or once."""
         if not self.prices:
             self.shop.feature()
         self.shop.package(package_id, counted(limit), is_addon=is_addon)
-        price_id = self.new_price(package_id)
+        price_id = self.new_price(package_id, is_once=is_once)
+        if is_once:
+            self.paid_once.add(package_id)
         self.link(package_id, price_id)
         self.prices[package_id] = price_id
         return price_id
 
-    def new_price(self, name: str) -> str:
+    def new_price(self, name: str, *, is_once: bool = False) -> str:
         product = self.gateway.create_product(name, key=f"product:{name}")
-        new = NewPrice(product_id=product.id, currency="eur", amount_minor=5_000, interval=BillingInterval.MONTH)
+        interval = None if is_once else BillingInterval.MONTH
+        new = NewPrice(product_id=product.id, currency="eur", amount_minor=5_000, interval=interval)
         return self.gateway.create_price(new, key=f"price:{name}").id
 
     def link(self, package_id: str, price_id: str) -> None:
@@ -84,7 +88,7 @@ class Market:
         ours |= {billing_tags.USER: user_id} if user_id else {}
         new = NewCheckout(
             price_id=self.prices[package_id],
-            recurring=True,
+            recurring=package_id not in self.paid_once,
             success_url="https://shop.example/thanks",
             customer_id=customer_id,
             trial_days=trial_days,
