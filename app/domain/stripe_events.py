@@ -16,6 +16,7 @@ CHECKOUT_EVENTS = (
     "checkout.session.async_payment_succeeded",
     "checkout.session.async_payment_failed",
 )
+CUSTOMER_EVENTS = ("customer.deleted",)
 
 # At most 20, for Stripe's list of events takes no more.
-WANTED_EVENTS = (*SUBSCRIPTION_EVENTS, *INVOICE_EVENTS, *CHECKOUT_EVENTS)
+WANTED_EVENTS = (*SUBSCRIPTION_EVENTS, *INVOICE_EVENTS, *CHECKOUT_EVENTS, *CUSTOMER_EVENTS)

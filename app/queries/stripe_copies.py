@@ -22,6 +22,15 @@ VALUES (%(tenant_id)s, %(id)s, %(billing_id)s, %(name)s, %(email)s, %(now)s, %(n
 ON CONFLICT (tenant_id, id) DO NOTHING
 """
 
+# In key order, as all locks.
+_FORGET_CUSTOMER = """
+UPDATE users SET billing_id = NULL, updated_at = %s
+WHERE (tenant_id, key) IN (
+  SELECT tenant_id, key FROM users WHERE tenant_id = ANY(%s::int[]) AND billing_id = %s
+  ORDER BY tenant_id, key FOR NO KEY UPDATE
+)
+"""
+
 
 def version(session: Session, object_id: str) -> int:
     """How often the object was copied."""
@@ -82,6 +91,11 @@ def add_buyer(
     """A new user, unless the id is taken. Waits for whoever is about to take it."""
     values = {"tenant_id": tenant_id, "id": user_id, "billing_id": billing_id, "name": name, "email": email, "now": now}
     session.connection().exec_driver_sql(_ADD_BUYER, values)
+
+
+def forget_customer(session: Session, tenant_ids: Collection[int], customer_id: str, now: datetime) -> None:
+    """Nobody has this billing id any more."""
+    session.connection().exec_driver_sql(_FORGET_CUSTOMER, (now, list(tenant_ids), customer_id))
 
 
 def copies_of(session: Session, tenant_id: int, subscription_id: str) -> Sequence[Subscription]:

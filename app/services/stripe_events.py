@@ -4,12 +4,13 @@ import structlog
 
 from app import clock
 from app.db import transaction
-from app.domain.stripe_events import CHECKOUT_EVENTS, INVOICE_EVENTS, SUBSCRIPTION_EVENTS
+from app.domain.stripe_events import CHECKOUT_EVENTS, CUSTOMER_EVENTS, INVOICE_EVENTS, SUBSCRIPTION_EVENTS
 from app.gateways.billing import BillingGateway
 from app.gateways.billing_errors import BillingError, BillingNotFoundError
 from app.gateways.stripe import stripe_gateway
 from app.queries import stripe_inbox as inbox
 from app.queries.stripe_inbox import Hint
+from app.services.stripe_customers import forget_if_deleted
 from app.services.stripe_purchases import copy_purchase
 from app.services.stripe_subscriptions import copy_subscription
 
@@ -57,6 +58,8 @@ def _follow(gateway: BillingGateway, hint: Hint) -> None:
             copy_subscription(gateway, session.subscription_id, session.metadata)
         else:
             copy_purchase(gateway, session)
+    elif hint.type in CUSTOMER_EVENTS and hint.object_id:
+        forget_if_deleted(gateway, hint.object_id)
     elif hint.subscription_id:
         copy_subscription(gateway, hint.subscription_id)
 

@@ -48,22 +48,21 @@ def tenant_of(session: Session, found: Bought) -> int | None:
 
 def locked_owner(session: Session, tenant_id: int, found: Bought, customer: Customer | None) -> models.User | None:
     """The user, under whose lock it is written. None: we do not know the buyer, and cannot make a user without the `customer`."""
-    owner = _known_owner(session, tenant_id, found)
+    copies = queries.copies_of(session, tenant_id, found.id)
+    if copies:
+        # First, for users can be renamed, and a tag has the name of its day.
+        return user_queries.locked_user_by_key(session, tenant_id, copies[0].user_key)
+    owner = _known_buyer(session, tenant_id, found)
     if owner is None and customer is not None:
         owner = _new_owner(session, tenant_id, customer, found.tags)
+    # Once, when it is first seen: later the customer may have been deleted.
     if owner is not None and owner.billing_id is None:
-        owner.billing_id, owner.updated_at = found.customer_id, clock.now()
+        owner.billing_id, owner.updated_at = found.customer_id or None, clock.now()
     return owner
 
 
-def _known_owner(session: Session, tenant_id: int, found: Bought) -> models.User | None:
-    """The user, by what we have of it, by our tag, and by the customer. Never by email: anybody can type one.
-
-    What we have comes first, for users can be renamed, and a tag has the name of its day.
-    """
-    copies = queries.copies_of(session, tenant_id, found.id)
-    if copies:
-        return user_queries.locked_user_by_key(session, tenant_id, copies[0].user_key)
+def _known_buyer(session: Session, tenant_id: int, found: Bought) -> models.User | None:
+    """By our tag, and by the customer. Never by email: anybody can type one."""
     tag = found.tags.get(billing_tags.USER)
     tagged = user_queries.locked_user(session, tenant_id, tag) if tag else None
     if tagged is not None:

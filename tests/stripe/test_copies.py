@@ -12,6 +12,7 @@ from app.domain.webhooks import WebhookEventType
 from app.gateways.billing import SubscriptionChange
 from app.services import tenants, users
 from app.services.stripe_events import handle_event
+from app.services.stripe_subscriptions import copy_subscription
 from tests.services.told import listen, messages
 from tests.stripe.market import Market
 from tests.tenants import Tenant
@@ -261,3 +262,13 @@ async def test_while_stripe_is_away_an_event_waits_and_is_handled_later(pro: Mar
     pro.double.world.set_down(down=False)
     handle_event(next(each["id"] for each in pro.double.world.objects("event") if each["type"] == "invoice.paid"))
     assert (paid["status"], pro.states()) == ("complete", [("pro", "ACTIVE")])
+
+
+async def test_a_customer_who_was_deleted_at_stripe_is_nobodys_and_has_nothing(pro: Market) -> None:
+    subscription_id = await pro.buy("pro")
+    pro.dashboard.customers.delete(pro.gateway.subscription(subscription_id).customer_id)
+    assert "customer.deleted" in await pro.hear()
+    assert pro.ask("SELECT id, billing_id FROM users WHERE tenant_id = :tenant_id") == [("ada", None)]
+    assert (pro.states(), pro.may(), pro.waiting()) == ([("pro", "CANCELLED")], False, 0)
+    copy_subscription(pro.gateway, subscription_id)
+    assert pro.ask("SELECT billing_id FROM users WHERE tenant_id = :tenant_id") == [(None,)]
