@@ -59,6 +59,20 @@ async def test_many_workers_at_once_make_one_user_and_one_subscription(pro: Mark
     assert [type_ for type_, _ in messages(pro.shop)] == ["subscription.created"]
 
 
+async def test_two_subscriptions_of_one_unknown_buyer_at_once_make_one_user(pro: Market) -> None:
+    customer = pro.dashboard.customers.create(params={"email": "bob@example.com"})
+    made = [
+        pro.dashboard.subscriptions.create(params={"customer": customer.id, "items": [{"price": pro.prices[package]}]})
+        for package in ("pro", "team")
+    ]
+    with ThreadPoolExecutor(2) as workers:
+        done = [workers.submit(copy_subscription, pro.gateway, each.id) for each in made]
+    assert [each.result() for each in done] == [True, True]
+    statement = "SELECT id, billing_id FROM users WHERE tenant_id = :tenant_id ORDER BY key"
+    assert pro.ask(statement) == [("ada", None), ("bob@example.com", customer.id)]
+    assert sorted(package for package, _ in pro.states("bob@example.com")) == ["pro", "team"]
+
+
 async def test_an_old_look_is_never_written_over_a_newer_one(pro: Market) -> None:
     subscription_id = await pro.buy("pro")
 
