@@ -12,6 +12,7 @@ from app.domain.subscribing import SubscriptionStatus
 from app.domain.subscription_dates import status_at
 from app.domain.webhooks import WebhookEventType
 from app.gateways.billing import Metadata, ProviderSubscription, SubscriptionItem
+from app.gateways.billing import SubscriptionStatus as StripeStatus
 from app.queries import packages as package_queries
 from app.queries import stripe_copies as queries
 from app.queries.subscriptions import live_subscriptions
@@ -26,6 +27,8 @@ PROVIDER = "STRIPE"
 def write_copy(session: Session, owner: models.User, found: ProviderSubscription, tags: Metadata) -> None:
     """Make the owner's subscriptions what Stripe says of this one. Under the owner's lock."""
     now = clock.now()
+    if found.status is StripeStatus.UNKNOWN:
+        log.error("stripe.status_unknown", subscription_id=found.id)
     rows = {row.provider_item_id: row for row in queries.copies_of(session, owner.tenant_id, found.id)}
     # Our tag says what was bought first, and nothing of what came later.
     packages = _packages(session, owner.tenant_id, found, None if rows else tags.get(billing_tags.PACKAGE))
