@@ -104,6 +104,8 @@ def _copy(
 ) -> bool:
     """Whether others see that it changed."""
     before = _told(row)
+    if package_key != row.package_key:
+        row.previous_package_key, row.changed_at = row.package_key, now
     row.package_key, row.next_package_key, row.changes_at = package_key, None, None
     row.status = status_of(found.status)
     row.trial_ends_at = found.trial_end

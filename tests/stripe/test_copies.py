@@ -13,6 +13,7 @@ from app.gateways.billing import SubscriptionChange
 from app.services import tenants, users
 from app.services.stripe_events import handle_event
 from app.services.stripe_subscriptions import copy_subscription
+from app.services.usage_resets import reset_due
 from tests.services.told import listen, messages
 from tests.stripe.market import Market
 from tests.tenants import Tenant
@@ -126,6 +127,21 @@ async def test_another_price_is_another_package_and_periods_and_usage_go_on(pro:
     (after,) = pro.shop.subscriptions()
     assert (after.id, after.started_at, after.package.id) == (before.id, before.started_at, "team")
     assert (pro.shop.used(), pro.may(4_100), pro.may(4_101)) == (900, True, False)
+
+
+async def test_a_period_that_ended_before_another_price_came_is_closed_by_the_terms_that_it_had(pro: Market) -> None:
+    pro.sell("team", 5_000)
+    subscription_id = await pro.buy("pro")
+    pro.shop.record(900)
+    item = pro.gateway.subscription(subscription_id).items[0]
+    with freeze_time(item.period_end + timedelta(days=1)):
+        change = SubscriptionChange(item_id=item.id, price_id=pro.prices["team"])
+        pro.gateway.change_subscription(subscription_id, change, key="upgrade")
+        copy_subscription(pro.gateway, subscription_id)
+        assert pro.shop.subscriptions()[0].package.id == "team"
+        reset_due()
+    closed = "SELECT used, usage_limit FROM usage_periods WHERE tenant_id = :tenant_id AND closed_at IS NOT NULL"
+    assert pro.ask(closed) == [(900, 1_000)]
 
 
 async def test_a_trial_ends_by_its_date(pro: Market) -> None:
