@@ -17,6 +17,7 @@ from app.queries import packages as package_queries
 from app.queries import stripe_copies as queries
 from app.queries.subscriptions import live_subscriptions
 from app.services import subscription_news
+from app.services.subscription_dates import change_package
 from app.services.subscription_news import News
 
 log = structlog.get_logger(__name__)
@@ -37,13 +38,15 @@ def write_copy(session: Session, owner: models.User, found: ProviderSubscription
         row = rows.pop(item.id, None)
         package_key = _package_key(item, row, packages, found)
         if row is not None:
-            if _copy(row, found, item, package_key or row.package_key, now):
+            before = _told(row)
+            change_package(session, row, package_key or row.package_key, now)
+            if _copy(row, found, item, before, now):
                 news.append((_type_of_change(row), row))
             if package_key is not None:
                 row.provider_price_id = item.price.id
         elif package_key is not None:
             row = _new_row(owner, found, item, package_key, now)
-            _copy(row, found, item, package_key, now)
+            _copy(row, found, item, _told(row), now)
             # One by one, so that the ids grow in the order of the items.
             session.add(row)
             session.flush()
@@ -100,13 +103,14 @@ def _new_row(
 
 
 def _copy(
-    row: models.Subscription, found: ProviderSubscription, item: SubscriptionItem, package_key: int, now: datetime
+    row: models.Subscription,
+    found: ProviderSubscription,
+    item: SubscriptionItem,
+    before: tuple[object, ...],
+    now: datetime,
 ) -> bool:
-    """Whether others see that it changed."""
-    before = _told(row)
-    if package_key != row.package_key:
-        row.previous_package_key, row.changed_at = row.package_key, now
-    row.package_key, row.next_package_key, row.changes_at = package_key, None, None
+    """Whether others see that it is not what they were told before."""
+    row.next_package_key = row.changes_at = None
     row.status = status_of(found.status)
     row.trial_ends_at = found.trial_end
     row.ends_at = end_of(

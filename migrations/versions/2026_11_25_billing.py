@@ -3,14 +3,14 @@
 The release before this one goes on beside it with the templates that there are. It shows every template as a price, so make
 templates with the new operations when it has gone.
 
-Revision: 7d2e6f1c8b01, after 6c1d5c0b7a04
+Revision: 7d2e6f1c8b01, after 6c1d5c0b7a05
 """
 
 import sqlalchemy as sa
 from alembic import op
 
 revision = "7d2e6f1c8b01"
-down_revision = "6c1d5c0b7a04"
+down_revision = "6c1d5c0b7a05"
 branch_labels = None
 depends_on = None
 
