@@ -25,7 +25,7 @@ words here: each door owns the table that maps codes to its own shapes (`app/gra
     │       ├── IdempotencyConflictError  the key was used before, for other content
     │       ├── RevertError             a usage event that nothing can be taken back of
     │       ├── ReservationError        a reservation that is settled already, or has expired
-    │       ├── SubscriptionLinkError   no such billing template, one that is not on sale, or Stripe refuses
+    │       ├── SubscriptionLinkError   no such billing template, one that is not on sale, Stripe refuses, or no URL yet
     │       └── WebhookError            one endpoint too many, or nothing that could be sent to it now
     ├── AuthenticationError             UNAUTHENTICATED: no, a bad or a wrong kind of credential
     └── OverloadedError                 OVERLOADED: busy or away; the same call may work in a moment

@@ -100,7 +100,7 @@ class BillingTemplate(View):
 
 
 class SubscriptionLink(View):
-    """`url` is there while the link is OPEN. `expires_at`: when the page closes."""
+    """`url` is null until the page is made; over GraphQL that is an error. `expires_at`: when the page closes."""
 
     id: str
     url: str | None

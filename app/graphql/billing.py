@@ -15,7 +15,7 @@ from app.contract.shapes import build
 from app.domain.billing import SubscriptionLinkStatus
 from app.edge.checkout_links import generate_link
 from app.edge.threads import in_thread
-from app.errors import OverloadedError
+from app.errors import SubscriptionLinkError
 from app.graphql.arguments import listed
 from app.graphql.context import Context
 from app.graphql.engine import resolver
@@ -56,7 +56,7 @@ def _register_templates(schema_name: str) -> None:
 def _register_links(schema_name: str) -> None:
     @resolver(schema_name, "Query.subscriptionLink")
     async def link(_parent: None, arguments: dict[str, Any], context: Request, _info: object) -> SubscriptionLink:
-        return await in_thread(checkout_links.get_link, context.actor, arguments["id"])
+        return _with_url(await in_thread(checkout_links.get_link, context.actor, arguments["id"]))
 
     @resolver(schema_name, "Mutation.generateSubscriptionLink")
     async def generate(_parent: None, arguments: dict[str, Any], context: Request, _info: object) -> SubscriptionLink:
@@ -70,16 +70,20 @@ def _register_links(schema_name: str) -> None:
 
 
 async def _generated(actor: Actor, arguments: dict[str, Any]) -> SubscriptionLink:
-    """The link with its URL, which Kana's callers count on.
+    return _with_url(await generate_link(actor, build(GenerateSubscriptionLink, arguments)))
+
+
+def _with_url(link: SubscriptionLink) -> SubscriptionLink:
+    """The link with its URL, which Kana's schema promises.
 
     Raises:
-        OverloadedError: it is not made yet.
+        SubscriptionLinkError: it is not made yet, or never will be, and why.
     """
-    link = await generate_link(actor, build(GenerateSubscriptionLink, arguments))
+    if link.url is not None:
+        return link
     if link.status is SubscriptionLinkStatus.PENDING:
-        raise OverloadedError(
+        raise SubscriptionLinkError(
             f"The link is still being made. Ask again in a moment: for a user the same call finds it, "
-            f'and subscriptionLink(id: "{link.id}") finds it always.',
-            nothing_done=False,
+            f'and subscriptionLink(id: "{link.id}") finds it always.'
         )
-    return link
+    raise SubscriptionLinkError(link.error or "The link could not be made.")

@@ -157,7 +157,7 @@ def _uuid_of(link_id: str) -> UUID | None:
 def _view(row: models.CheckoutLink, user_id: str | None, template_id: str) -> SubscriptionLink:
     return SubscriptionLink(
         id=str(row.id),
-        url=row.url if row.status is SubscriptionLinkStatus.OPEN else None,
+        url=row.url,
         status=row.status,
         error=row.error,
         user_id=user_id,
