@@ -20,9 +20,9 @@ class Tenant:
     public_key: str
 
 
-def new_tenant() -> Tenant:
-    """The test tenant of a new app."""
+def new_tenant(mode: str = "test") -> Tenant:
+    """The test tenant of a new app, or the live one."""
     # Random, because tests that start real processes can share a database with this process.
-    made = tenants.create_app(f"shop-{next(_numbers)}-{secrets.token_hex(4)}")[0]
+    made = tenants.create_app(f"shop-{next(_numbers)}-{secrets.token_hex(4)}")[tenants.MODES.index(mode)]
     actor = tenants.authenticate_secret_key(made.secret_key)
     return Tenant(actor, made.app_id, made.secret_key, made.public_key)

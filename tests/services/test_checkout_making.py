@@ -20,6 +20,7 @@ from tests.billing import Stripe, column, make_links
 from tests.environment import environment
 from tests.services.at_once import at_once
 from tests.services.shop import Shop
+from tests.tenants import new_tenant
 
 FAILED, OPEN, PENDING = (
     SubscriptionLinkStatus.FAILED,
@@ -29,8 +30,8 @@ FAILED, OPEN, PENDING = (
 CREATE = "POST /v1/checkout/sessions"
 
 
-@pytest.fixture(autouse=True)
-def _pro(shop: Shop, stripe: Stripe) -> None:
+def stock(shop: Shop, stripe: Stripe) -> None:
+    """A package with two prices, and somebody who may buy it."""
     shop.package("pro")
     shop.user()
     for template_id, interval in (("pro-month", BillingInterval.MONTH), ("pro-once", None)):
@@ -46,6 +47,11 @@ def _pro(shop: Shop, stripe: Stripe) -> None:
                 interval=interval and interval.value,
             ),
         )
+
+
+@pytest.fixture(autouse=True)
+def _pro(shop: Shop, stripe: Stripe) -> None:
+    stock(shop, stripe)
 
 
 def asked_for(shop: Shop, template_id: str = "pro-month", user_id: str | None = "ada") -> SubscriptionLink:
@@ -224,6 +230,18 @@ def test_a_test_tenant_asks_nobody_for_real_money(shop: Shop, stripe: Stripe) ->
     live = StripeGateway("sk_live_of_the_tests", base=stripe.double.url, tries_again=0)
     assert make_link(shop.actor.tenant_id, link.id, live) == 1
     assert read(shop, link).error == "Stripe does not do it: This is a test app, and STRIPE_API_KEY is a live key."
+    assert pages(stripe) == []
+
+
+def test_a_live_tenant_takes_no_test_cards(product: str, stripe: Stripe) -> None:
+    shop = Shop(new_tenant("live").actor)
+    stock(shop, stripe)
+    link = asked_for(shop)
+    assert work(shop, stripe) == 1
+    assert (read(shop, link).status, read(shop, link).error) == (
+        FAILED,
+        "Stripe does not do it: This is a live app, and STRIPE_API_KEY is a test key.",
+    )
     assert pages(stripe) == []
 
 

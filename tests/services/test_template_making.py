@@ -16,8 +16,10 @@ from app.gateways.stripe_double.faults import FaultKind
 from app.services import billing, packages
 from app.services.template_making import make_template, sweep_templates
 from tests.billing import Stripe, column
+from tests.environment import environment
 from tests.services.at_once import at_once
 from tests.services.shop import Shop
+from tests.tenants import new_tenant
 
 ACTIVE, FAILED, INACTIVE, PENDING = (
     BillingTemplateStatus.ACTIVE,
@@ -211,12 +213,35 @@ def test_one_that_is_switched_off_while_it_is_made_stays_off_and_knows_its_price
     assert switched(shop, on=True).status is ACTIVE
 
 
-def test_a_test_tenant_sells_nothing_with_a_live_key(shop: Shop, stripe: Stripe) -> None:
+@pytest.mark.parametrize(("mode", "key_mode"), [("test", "live"), ("live", "test")])
+def test_a_tenant_sells_nothing_with_a_key_of_the_other_mode(
+    product: str, stripe: Stripe, mode: str, key_mode: str
+) -> None:
+    shop = Shop(new_tenant(mode).actor)
+    shop.package("pro")
     to_be_made(shop)
-    live = StripeGateway("sk_live_of_the_tests", base=stripe.double.url, tries_again=0)
-    assert work(shop, stripe, live) == 1
+    asked_for(shop, "pro-linked", price_id="price_of_the_dashboard")
+    key = StripeGateway(f"sk_{key_mode}_of_the_tests", base=stripe.double.url, tries_again=0)
+    assert work(shop, stripe, key) == 2
+    refused = f"Stripe does not do it: This is a {mode} app, and STRIPE_API_KEY is a {key_mode} key."
+    assert [(each.status, each.error) for each in (read(shop), read(shop, "pro-linked"))] == [(FAILED, refused)] * 2
+    assert prices(shop) == []
+    assert stripe.double.world.requests() == []
+
+
+def test_on_a_server_without_a_key_a_template_fails_at_once_and_is_made_when_there_is_one(
+    shop: Shop, stripe: Stripe
+) -> None:
+    to_be_made(shop)
+    (key,) = column(shop.actor, "price_templates", "key")
+    with environment(STRIPE_API_KEY=None):
+        assert make_template(shop.actor.tenant_id, key) == 1
     assert (read(shop).status, read(shop).error) == (
         FAILED,
-        "Stripe does not do it: This is a test app, and STRIPE_API_KEY is a live key.",
+        "This server is not set up for Stripe, or Stripe does not accept its key.",
     )
     assert stripe.double.world.requests() == []
+
+    assert switched(shop, on=True).status is PENDING
+    assert work(shop, stripe) == 1
+    assert (read(shop).status, read(shop).error) == (ACTIVE, None)
