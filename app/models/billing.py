@@ -23,6 +23,7 @@ class BillingTemplate(SQLModel, table=True):
         within_tenant("package_key", "packages.key", on_delete="CASCADE"),
         UniqueConstraint("tenant_id", "key"),
         Index(None, "tenant_id", "package_key"),
+        Index(None, "tenant_id", "price_id"),
         Index(
             "ix_billing_templates_tenant_id_sent_at",
             "tenant_id",

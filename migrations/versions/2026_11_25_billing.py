@@ -38,6 +38,7 @@ def _let_templates_be_made() -> None:
     op.add_column("billing_templates", sa.Column("attempt", sa.Integer(), server_default="1", nullable=False))
     op.add_column("billing_templates", sa.Column("sent_at", sa.DateTime(timezone=True), nullable=True))
     op.create_unique_constraint("uq_billing_templates_tenant_id_key", "billing_templates", ["tenant_id", "key"])
+    op.create_index("ix_billing_templates_tenant_id_price_id", "billing_templates", ["tenant_id", "price_id"])
     op.create_index(
         "ix_billing_templates_tenant_id_sent_at",
         "billing_templates",
@@ -108,6 +109,7 @@ def downgrade() -> None:
     # The release before can read none without a price.
     op.execute("DELETE FROM billing_templates WHERE price_id IS NULL OR amount_minor IS NULL OR currency IS NULL")
     op.drop_index("ix_billing_templates_tenant_id_sent_at", "billing_templates")
+    op.drop_index("ix_billing_templates_tenant_id_price_id", "billing_templates")
     op.drop_constraint("uq_billing_templates_tenant_id_key", "billing_templates")
     for column in ("sent_at", "attempt", "making_id", "product_id", "error", "key", "status"):
         op.drop_column("billing_templates", column)
