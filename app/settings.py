@@ -68,6 +68,12 @@ class Settings(BaseSettings):
     stripe_api_base: str | None = Field(
         None, description="where Stripe's API is, if not at Stripe: the double of `make dev`"
     )
+    stripe_links_per_second: float = Field(
+        20.0, ge=0.1, le=1_000, description="calls to Stripe for what somebody waits for, all processes together"
+    )
+    stripe_sweeps_per_second: float = Field(
+        5.0, ge=0.1, le=1_000, description="calls to Stripe for looking through everything, all processes together"
+    )
     stripe_webhook_secret: str | None = Field(
         None,
         description="what Stripe signs its webhooks to us with; two, separated by a comma, while one replaces the other",

@@ -9,6 +9,8 @@ from freezegun import freeze_time
 from freezegun.api import FrozenDateTimeFactory
 
 from app import jobs
+from app.gateways.account_limits import FAILURES_MAX, limits_for
+from app.gateways.billing import Lane
 from app.services.job_runs import run_noted
 from app.services.ledger_partitions import make_ahead
 from tests import test_cli
@@ -85,6 +87,14 @@ def test_what_is_late_is_told_to_people_and_to_programs(time: FrozenDateTimeFact
         "oldest_at": "2026-02-10T12:00:00Z",
         "is_late": True,
     }
+
+
+def test_with_a_key_to_stripe_it_is_said_whether_it_answers(own_database: None) -> None:
+    with environment(STRIPE_API_KEY="sk_test_cli_status"):
+        assert "Stripe           is asked" in run("status").stdout.splitlines()
+        for _ in range(FAILURES_MAX):
+            limits_for(Lane.SWEEPS).note_failure()
+        assert "Stripe           does not answer" in run("status").stdout.splitlines()
 
 
 def test_what_is_away_is_said_and_the_rest_is_shown(own_database: None) -> None:

@@ -63,6 +63,8 @@ def status(ctx: click.Context, as_json: bool) -> None:
 
 def _print(seen: Status) -> None:
     click.echo(f"messages         {_messages(seen)}")
+    if seen.stripe is not None:
+        click.echo(f"Stripe           {'does not answer' if seen.stripe.is_shut else 'is asked'}")
     click.echo(f"workers          {', '.join(seen.workers or []) or f'none answered within {PING_SECONDS:g} s'}")
     if seen.records is None:
         click.echo("database         away")

@@ -10,7 +10,7 @@ from typing import Any
 from litestar import Request, Response, get
 from litestar.exceptions import NotFoundException
 from prometheus_client import CollectorRegistry
-from prometheus_client.core import GaugeMetricFamily
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 from prometheus_client.registry import Collector
 
@@ -59,7 +59,7 @@ class _Status(Collector):
     def __init__(self, seen: Status) -> None:
         self._seen = seen
 
-    def collect(self) -> Iterator[GaugeMetricFamily]:
+    def collect(self) -> Iterator[Metric]:
         yield _build_info()
         yield _gauge("meterline_database_up", "1 if the database answers.", self._seen.records is not None)
         yield _gauge("meterline_broker_up", "1 if the broker answers.", self._seen.messages is not None)
@@ -69,6 +69,11 @@ class _Status(Collector):
             yield _gauge(
                 "meterline_messages_in_hand", "Messages that workers are at work on.", self._seen.messages.in_hand
             )
+        if self._seen.stripe is not None:
+            yield _gauge(
+                "meterline_stripe_up", "1 unless Stripe has not answered lately.", not self._seen.stripe.is_shut
+            )
+            yield _rate_limited(self._seen.stripe.rate_limited)
         if self._seen.records is not None:
             yield from _of_records(self._seen.records, self._seen.at)
 
@@ -123,6 +128,14 @@ def _labelled(name: str, about: str, label: str, values: Mapping[str, float]) ->
     family = GaugeMetricFamily(name, about, labels=(label,))
     for one, value in values.items():
         family.add_metric((one,), float(value))
+    return family
+
+
+def _rate_limited(counts: Mapping[str, int]) -> CounterMetricFamily:
+    about = "Calls that were too many for Stripe, by which of its limits it was."
+    family = CounterMetricFamily("meterline_stripe_rate_limited", about, labels=("reason",))
+    for reason, count in counts.items():
+        family.add_metric((reason,), float(count))
     return family
 
 

@@ -293,6 +293,15 @@ class SubscriptionChange:
     metadata: Metadata | None = None
 
 
+class Lane(StrEnum):
+    """For what the provider is asked. Each has calls a second of its own, so that neither waits for the other."""
+
+    LINKS = "links"
+    """Somebody waits for it, or an event told of it."""
+    SWEEPS = "sweeps"
+    """We look through everything: reconciliation, catching up."""
+
+
 class BillingGateway(Protocol):
     """A billing provider. Thread-safe; each call may take a minute, so none is made inside a transaction.
 

@@ -26,15 +26,24 @@ class BillingUnavailableError(BillingError):
     """Whether it happened is unknown, so what makes something is tried again with the same key.
 
     `stored`: the provider has kept this failure under the idempotency key and will repeat it for a day; take another key.
+    `retry_after_seconds`: before then it is of no use, if that is known; `app.domain.backoff` makes a delay of it.
     """
 
-    def __init__(self, message: str, *, request_id: str | None = None, stored: bool = False) -> None:
+    def __init__(
+        self,
+        message: str,
+        *,
+        request_id: str | None = None,
+        stored: bool = False,
+        retry_after_seconds: float | None = None,
+    ) -> None:
         super().__init__(message, request_id=request_id)
         self.stored = stored
+        self.retry_after_seconds = retry_after_seconds
 
 
 class BillingRateLimitedError(BillingUnavailableError):
-    """Nothing was done. `retry_after_seconds` if the provider said how long to wait; `reason`: which of its limits it was."""
+    """Nothing was done. `reason`: which of the provider's limits it was, in its words, or `ours`."""
 
     def __init__(
         self,
@@ -44,8 +53,7 @@ class BillingRateLimitedError(BillingUnavailableError):
         retry_after_seconds: float | None = None,
         reason: str | None = None,
     ) -> None:
-        super().__init__(message, request_id=request_id)
-        self.retry_after_seconds = retry_after_seconds
+        super().__init__(message, request_id=request_id, retry_after_seconds=retry_after_seconds)
         self.reason = reason
 
 

@@ -1,4 +1,4 @@
-"""Stripe as our billing provider. The only module that imports its SDK."""
+"""Stripe as our billing provider. The only module that imports its SDK, beside `stripe_sending`."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 import stripe
 
 from app.gateways import billing, stripe_objects, stripe_requests
+from app.gateways.account_limits import AccountLimits, limits_for
 from app.gateways.billing_errors import (
     BillingError,
     BillingKeyReusedError,
@@ -18,6 +19,7 @@ from app.gateways.billing_errors import (
     BillingRefusedError,
     BillingUnavailableError,
 )
+from app.gateways.stripe_sending import LimitedClient, retry_after_seconds
 from app.gateways.stripe_webhooks import verified_event
 from app.settings import settings
 
@@ -38,28 +40,38 @@ stripe.enable_telemetry = False
 T = TypeVar("T")
 
 
-@cache
-def stripe_gateway() -> billing.BillingGateway:
-    """The gateway of this process. After a fork the child must call `forget_gateway` before it uses one.
+def stripe_gateway(lane: billing.Lane = billing.Lane.LINKS) -> billing.BillingGateway:
+    """This process's gateway for a lane. After a fork the child must call `forget_gateway` before it uses one.
 
     Raises:
         BillingNotConfiguredError: STRIPE_API_KEY is not set.
     """
+    return _gateway(lane)
+
+
+@cache
+def _gateway(lane: billing.Lane) -> billing.BillingGateway:
     found = settings()
     if not found.stripe_api_key:
         raise BillingNotConfiguredError("STRIPE_API_KEY is not set")
-    return StripeGateway(found.stripe_api_key, base=found.stripe_api_base, webhook_secrets=found.stripe_webhook_secrets)
+    return StripeGateway(
+        found.stripe_api_key,
+        base=found.stripe_api_base,
+        webhook_secrets=found.stripe_webhook_secrets,
+        limits=limits_for(lane),
+    )
 
 
 def forget_gateway() -> None:
     """Let the next call make another: a child of a fork must not share its parent's connections."""
-    stripe_gateway.cache_clear()
+    _gateway.cache_clear()
 
 
 class StripeGateway:
     """The BillingGateway, which describes the methods.
 
     `base`: where the API is, if not at Stripe's own address. `tries_again`: how often, after the first try.
+    `limits`: those of the account; without them it is asked as fast as can be.
     """
 
     def __init__(
@@ -70,15 +82,19 @@ class StripeGateway:
         webhook_secrets: Sequence[str] = (),
         tries_again: int = _TRIES_AGAIN,
         read_seconds: float = _READ_SECONDS,
+        limits: AccountLimits | None = None,
     ) -> None:
         self._live = "_live_" in api_key
         self._webhook_secrets = tuple(webhook_secrets)
+        timeout = (_CONNECT_SECONDS, read_seconds)
         client = stripe.StripeClient(
             api_key,
             stripe_version=API_VERSION,
             # The default of a client is none, whatever the documentation of the module says.
             max_network_retries=tries_again,
-            http_client=stripe.RequestsClient(timeout=(_CONNECT_SECONDS, read_seconds)),
+            http_client=LimitedClient(limits, timeout=timeout, tries_again=tries_again)
+            if limits
+            else stripe.RequestsClient(timeout=timeout),
             base_addresses={"api": base, "files": base, "connect": base, "meter_events": base} if base else {},
         )
         self._api = client.v1
@@ -333,11 +349,10 @@ def _our_error(error: stripe.StripeError) -> BillingError:
 
 def _rate_limited(error: stripe.StripeError, message: str) -> BillingRateLimitedError:
     headers = error.headers or {}
-    wait = headers.get("retry-after", "")
     return BillingRateLimitedError(
         message,
         request_id=error.request_id,
-        retry_after_seconds=float(wait) if wait.isdecimal() else None,
+        retry_after_seconds=retry_after_seconds(headers),
         reason=headers.get("stripe-rate-limited-reason"),
     )
 

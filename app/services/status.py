@@ -6,6 +6,8 @@ from datetime import datetime
 from app import clock, jobs
 from app.db import Pool, transaction
 from app.errors import OverloadedError
+from app.gateways import account_limits
+from app.gateways.account_limits import Standing
 from app.jobs import HEARTBEAT, Job, Messages
 from app.queries import backlog, books_checks, ledger_partitions
 from app.queries.backlog import Counted, Kind
@@ -53,6 +55,7 @@ class Records:
 @dataclass(frozen=True, slots=True)
 class Status:
     """At `at`. `records` is None without the database, `messages` without the broker; `workers` None when they were not asked.
+    `stripe` is None without a key to Stripe, or without the broker, which knows.
 
     `problems` say what an operator should look at, in words; none: all is well.
     """
@@ -61,6 +64,7 @@ class Status:
     records: Records | None
     messages: Messages | None
     workers: list[str] | None
+    stripe: Standing | None
     problems: list[str]
 
 
@@ -73,7 +77,8 @@ def status(*, ping_workers: bool) -> Status:
     records = _records(now)
     messages = jobs.messages()
     workers = (jobs.workers_answering(PING_SECONDS) if messages else []) if ping_workers else None
-    return Status(now, records, messages, workers, _problems(records, messages, workers))
+    stripe = account_limits.standing() if messages else None
+    return Status(now, records, messages, workers, stripe, _problems(records, messages, workers, stripe))
 
 
 def _records(now: datetime) -> Records | None:
@@ -98,12 +103,16 @@ def _backlog(kind: Kind, oldest_at: datetime | None, now: datetime) -> Backlog:
     return Backlog(kind, job.name, oldest_at, is_late)
 
 
-def _problems(records: Records | None, messages: Messages | None, workers: list[str] | None) -> list[str]:
+def _problems(
+    records: Records | None, messages: Messages | None, workers: list[str] | None, stripe: Standing | None
+) -> list[str]:
     found = []
     if messages is None:
         found.append("the broker does not answer")
     elif workers == []:
         found.append("no worker answers")
+    if stripe is not None and stripe.is_shut:
+        found.append("Stripe does not answer, and is asked only now and then")
     if records is None:
         return [*found, "the database does not answer"]
     found += [f"{state.name} {state.problem}" for state in records.jobs if state.problem]

@@ -7,7 +7,7 @@ import structlog
 from app import clock
 from app.db import transaction
 from app.domain.stripe_events import WANTED_EVENTS
-from app.gateways.billing import BillingEvent, BillingGateway
+from app.gateways.billing import BillingEvent, BillingGateway, Lane
 from app.gateways.stripe import stripe_gateway
 from app.queries import stripe_inbox as queries
 from app.services.stripe_inbox import keep
@@ -33,7 +33,7 @@ def catch_up_events() -> int:
     """
     if not settings().stripe_api_key:
         return 0
-    gateway = stripe_gateway()
+    gateway = stripe_gateway(Lane.SWEEPS)
     cursor = f"events:{'live' if gateway.live else 'test'}"
     with transaction() as session:
         seen = queries.seen_until(session, cursor)

@@ -19,6 +19,8 @@ from app.edge import metrics
 from app.edge.health import KeptAnswer
 from app.edge.metrics import exposition
 from app.edge.threads import in_monitor_thread, in_thread
+from app.gateways.account_limits import FAILURES_MAX, limits_for
+from app.gateways.billing import Lane
 from app.rest.errors import rest_exception_handlers
 from app.services.job_runs import run_noted
 from app.services.job_turns import note_sent, take_due
@@ -93,9 +95,25 @@ def test_the_page_for_operators_lists_every_metric(time: FrozenDateTimeFactory) 
     for job in take_due():
         note_sent(job)
     run_noted(jobs.PRUNE, lambda: 0)
-    told = {name.partition("{")[0] for name in samples()}
+    with environment(STRIPE_API_KEY="sk_test_metrics"):
+        told = {name.partition("{")[0] for name in samples()}
     page = (CHECKOUT / "docs" / "operations.md").read_text()
-    assert set(re.findall(r"`(meterline_\w+)", page)) == told
+    # The first cells of the table: the page names other things that begin like this.
+    cells = [line.split("|")[1] for line in page.splitlines() if line.startswith("| `meterline_")]
+    assert set(re.findall(r"`(meterline_\w+)", " ".join(cells))) == told
+
+
+def test_with_a_key_to_stripe_it_is_told_how_that_does(time: FrozenDateTimeFactory) -> None:
+    with environment(STRIPE_API_KEY="sk_test_metrics"):
+        limits = limits_for(Lane.LINKS)
+        limits.note_rate_limited("endpoint-rate")
+        found = samples()
+        assert found["meterline_stripe_up{}"] == 1
+        assert found["meterline_stripe_rate_limited_total{endpoint-rate}"] == 1
+        assert found["meterline_stripe_rate_limited_total{global-rate}"] == 0
+        for _ in range(FAILURES_MAX):
+            limits.note_failure()
+        assert samples()["meterline_stripe_up{}"] == 0
 
 
 def fail() -> int:
@@ -106,7 +124,7 @@ def test_what_is_away_is_left_out(own_database: None) -> None:
     with environment(REDIS_URL=DEAD_BROKER):
         found = samples()
         assert (found["meterline_broker_up{}"], found["meterline_database_up{}"]) == (0, 1)
-        assert not any("queue" in name for name in found)
+        assert not any(name.startswith("meterline_queue") for name in found)
     with environment(DATABASE_URL=DEAD_DATABASE):
         found = samples()
         assert (found["meterline_broker_up{}"], found["meterline_database_up{}"]) == (1, 0)

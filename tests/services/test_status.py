@@ -11,6 +11,8 @@ from sqlalchemy import event, text
 from app import clock, jobs
 from app.contract.reservations import ReserveUsage
 from app.db import Pool, engine, transaction
+from app.gateways.account_limits import FAILURES_MAX, limits_for
+from app.gateways.billing import Lane
 from app.jobs import Job
 from app.queries.backlog import Counted, Kind, oldest_due
 from app.services.job_runs import run_noted
@@ -210,6 +212,19 @@ def test_a_ledger_without_this_month_is_a_problem(time: FrozenDateTimeFactory) -
     time.move_to("2026-05-01T00:00:00Z")
     do_all_jobs()
     assert look().problems == ["the ledger has no partition for this month"]
+
+
+def test_a_stripe_that_does_not_answer_is_a_problem_until_it_does(time: FrozenDateTimeFactory) -> None:
+    do_all_jobs()
+    assert look().stripe is None
+    with environment(STRIPE_API_KEY="sk_test_status"):
+        assert look().problems == []
+        limits = limits_for(Lane.LINKS)
+        for _ in range(FAILURES_MAX):
+            limits.note_failure()
+        assert look().problems == ["Stripe does not answer, and is asked only now and then"]
+        limits.note_answer()
+        assert look().problems == []
 
 
 def test_what_is_away_is_told_in_time_and_the_rest_is_answered(own_database: None) -> None:
