@@ -6,6 +6,7 @@ import pytest
 from freezegun import freeze_time
 
 from app.cli.progress import Progress
+from app.services.usage_resets import reset_due
 from tests import test_cli
 from tests.services.shop import Shop, counted
 from tests.services.test_books import tamper
@@ -33,7 +34,10 @@ def wrong(shop: Shop) -> None:
 
 def test_right_books_are_said_to_be_right(shop: Shop) -> None:
     result = run("books", "check", "--app", shop.actor.app_id)
-    assert (result.exit_code, result.stdout) == (0, "Checked 1 counters and 1 events: the books are right.\n")
+    assert (result.exit_code, result.stdout) == (
+        0,
+        "Checked 1 counters, 0 closed periods and 1 events: the books are right.\n",
+    )
     counters, ledger = result.stderr.splitlines()
     assert counters.startswith("counters: 1 of 1; 1 events read, ")
     assert ledger.startswith("parts of the ledger: 1 of 1; 1 events read, ")
@@ -45,11 +49,27 @@ def test_a_difference_is_a_line_and_the_exit_code_is_1_until_it_is_repaired(shop
 
     found = run("books", "check", "--app", shop.actor.app_id, "--batch-size", "1")
     assert found.exit_code == 1
-    assert found.stdout == f"{line}\tfound\nChecked 1 counters and 1 events: differences: 1 found.\n"
+    assert found.stdout == f"{line}\tfound\nChecked 1 counters, 0 closed periods and 1 events: differences: 1 found.\n"
 
     repaired = said("books", "check", "--app", shop.actor.app_id, "--repair")
-    assert repaired == f"{line}\trepaired\nChecked 1 counters and 1 events: differences: 1 repaired.\n"
+    assert (
+        repaired == f"{line}\trepaired\nChecked 1 counters, 0 closed periods and 1 events: differences: 1 repaired.\n"
+    )
     assert said("books", "check", "--app", shop.actor.app_id).endswith("the books are right.\n")
+
+
+def test_the_history_is_gone_through_last_and_its_differences_are_lines_too(shop: Shop) -> None:
+    with freeze_time("2026-02-28T10:00:00Z"):
+        reset_due()
+        tamper(shop, "UPDATE usage_periods SET used = 11 WHERE tenant_id = :tenant AND user_key = :user")
+        found = run("books", "check", "--app", shop.actor.app_id)
+    period = "2026-01-31T10:00:00.000Z/2026-02-28T10:00:00.000Z"
+    assert (found.exit_code, found.stdout) == (
+        1,
+        f"closed period\t{shop.actor.app_id}\tada\tcalls\t{period}\t11\t12\tfound\n"
+        "Checked 1 counters, 1 closed periods and 1 events: differences: 1 found.\n",
+    )
+    assert found.stderr.splitlines()[-1].startswith("closed periods: 1 of 1; 1 events read, ")
 
 
 def test_what_nobody_knows_is_a_dash_and_what_is_left_is_told(shop: Shop) -> None:

@@ -15,7 +15,7 @@ from app.services.books_repairs import Outcome
 
 @click.group(cls=OperatorGroup)
 def books() -> None:
-    """The books: counters and idempotency keys, which stand for the ledger of usage events."""
+    """The books: counters, closed periods and idempotency keys, which stand for the ledger of usage events."""
 
 
 @books.command("check")
@@ -28,21 +28,21 @@ def books() -> None:
     type=click.IntRange(1, 1_000_000),
     default=COUNTERS_PER_PART,
     show_default=True,
-    help="Counters that one statement compares.",
+    help="Counters, or closed periods, that one statement compares.",
 )
 @click.pass_context
 def check(ctx: click.Context, app_id: str | None, repair: bool, batch_size: int) -> None:
-    """Prove that every counter equals its ledger, and every idempotency key names its event. Others can write meanwhile.
+    """Prove that every counter and every closed period equals its ledger, and every idempotency key names its event. Others
+    can write meanwhile.
 
-    A difference is a line: what is wrong, tenant, user, feature, period, what the counter (or key) says, what the ledger says,
-    and what was done about it, with tabs in between. Ends with 1 if any is left.
+    A difference is a line: what is wrong, tenant, user, feature, period, what the counter (or history, or key) says, what the
+    ledger says, and what was done about it, with tabs in between. Ends with 1 if any is left.
     """
     progress = Progress()
-    counters, events, outcomes = 0, 0, Counter[Outcome]()
+    done, events, outcomes = dict.fromkeys(Step, 0), 0, Counter[Outcome]()
     for part in check_books(app_id, repair=repair, counters_per_part=batch_size):
-        if part.step is Step.COUNTERS:
-            counters = part.done
-        else:
+        done[part.step] = part.done
+        if part.step is Step.LEDGER:
             events += part.events
         if part.differences:
             progress.make_room()
@@ -52,7 +52,8 @@ def check(ctx: click.Context, app_id: str | None, repair: bool, batch_size: int)
         if part.is_cut:
             click.echo(f"More than {len(part.differences):,} differences in one part: there are others.", err=True)
         progress.show(part.step, done=part.done, total=part.total, events=part.events)
-    click.echo(f"Checked {counters:,} counters and {events:,} events: {_summary(outcomes)}")
+    counters, periods = done[Step.COUNTERS], done[Step.HISTORY]
+    click.echo(f"Checked {counters:,} counters, {periods:,} closed periods and {events:,} events: {_summary(outcomes)}")
     if any(outcome.is_left for outcome in outcomes):
         ctx.exit(1)
 

@@ -21,7 +21,7 @@ from app.queries.ledger import DIGEST
 _LAST_KEY = 2**63 - 1
 
 # The one who checks has time, and those who write meanwhile have not: no limit, but one core and not much memory.
-_SETTINGS = {
+SETTINGS = {
     "statement_timeout": "0",
     "work_mem": "64MB",
     "jit": "off",
@@ -38,7 +38,8 @@ _LAST_USER = (
     "SELECT user_key FROM consumptions WHERE tenant_id = %s AND user_key > %s ORDER BY user_key OFFSET %s LIMIT 1"
 )
 
-_AMOUNT = f"CASE e.action WHEN '{RecordUsageAction.SET}' THEN e.delta ELSE e.applied END"
+SETS = f"e.action = '{RecordUsageAction.SET}'"
+AMOUNT = f"CASE e.action WHEN '{RecordUsageAction.SET}' THEN e.delta ELSE e.applied END"
 
 # `domain.metering.replay` once more, for many windows in one pass; see `queries.ledger`. With the last SET as the first of the
 # running totals, the total is the sum of what is left, less the lowest of them if that is below zero.
@@ -53,7 +54,7 @@ WITH counter AS MATERIALIZED (
 ), going_on AS MATERIALIZED (
   SELECT * FROM counter WHERE period_end > %(now)s
 ), event AS (
-  SELECT e.user_key, e.feature_key, e.id, e.action = '{RecordUsageAction.SET}' AS sets, {_AMOUNT} AS amount
+  SELECT e.user_key, e.feature_key, e.id, {SETS} AS sets, {AMOUNT} AS amount
   FROM going_on c JOIN usage_events e
     ON e.user_key = c.user_key AND e.feature_key = c.feature_key AND e.at >= c.period_start AND e.at < c.period_end
   WHERE e.tenant_id = %(tenant_id)s AND e.user_key > %(after)s AND e.user_key <= %(last)s AND e.recorded
@@ -61,7 +62,7 @@ WITH counter AS MATERIALIZED (
   UNION ALL
   SELECT c.user_key, c.feature_key, e.*
   FROM counter c CROSS JOIN LATERAL (
-    SELECT e.id, e.action = '{RecordUsageAction.SET}' AS sets, {_AMOUNT} AS amount FROM usage_events e
+    SELECT e.id, {SETS} AS sets, {AMOUNT} AS amount FROM usage_events e
     WHERE e.tenant_id = %(tenant_id)s AND e.user_key = c.user_key AND e.feature_key = c.feature_key
       AND e.at >= c.period_start AND e.at < c.period_end AND e.recorded
     OFFSET 0
@@ -164,7 +165,7 @@ class LooseKey:
 
 
 def count_counters(session: Session, tenant_id: int) -> int:
-    _prepare(session, _SETTINGS)
+    prepare(session, SETTINGS)
     return int(session.connection().exec_driver_sql(_COUNT_COUNTERS, (tenant_id,)).scalar_one())
 
 
@@ -178,7 +179,7 @@ def counters_beside_ledger(
     session: Session, tenant_id: int, after: int, last: int | None, now: datetime
 ) -> list[BookedCounter]:
     """The counters of the users with `after` < key ≤ `last` (None: all further ones)."""
-    _prepare(session, _SETTINGS | _BY_PAGES)
+    prepare(session, SETTINGS | _BY_PAGES)
     parameters = {
         "tenant_id": tenant_id,
         "after": after,
@@ -223,12 +224,12 @@ def names_of_pairs(
 def _in_time(
     session: Session, statement: str, tenant_id: int, start: datetime, end: datetime, limit: int
 ) -> Sequence[Any]:
-    _prepare(session, _SETTINGS)
+    prepare(session, SETTINGS)
     parameters = {"tenant_id": tenant_id, "start": start, "end": end, "limit": limit}
     return session.connection().exec_driver_sql(statement, parameters).all()
 
 
-def _prepare(session: Session, options: dict[str, str]) -> None:
+def prepare(session: Session, options: dict[str, str]) -> None:
     """For the rest of the transaction."""
     calls = ", ".join("set_config(%s, %s, true)" for _ in options)
     parameters = tuple(part for option in options.items() for part in option)

@@ -1,14 +1,14 @@
-"""Are the books right? Proves that what stands for the ledger (counters, idempotency keys) says what the ledger says.
+"""Are the books right? Proves that what stands for the ledger (counters, history, idempotency keys) says what the ledger says.
 
 For operators, for the nightly job and for the metric.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import datetime
 from enum import StrEnum
 from functools import partial
-from itertools import pairwise, product
+from itertools import product
 
 from app import clock
 from app.db import transaction
@@ -17,17 +17,16 @@ from app.models import Tenant
 from app.queries import books as queries
 from app.queries import tenants as tenant_queries
 from app.queries.books import BookedCounter
-from app.queries.ledger_partitions import Partition, partitions
+from app.queries.books_history import BookedPeriod, count_closed_periods
+from app.queries.ledger_partitions import partitions
 from app.queries.standings import Pair
-from app.services.books_repairs import Outcome, drop_key, key_event, make_counter, rebuild_counter
+from app.services.books_parts import parts_of_counters, parts_of_history, parts_of_ledger
+from app.services.books_repairs import Outcome, correct_history, drop_key, key_event, make_counter, rebuild_counter
 from app.services.ledger_partitions import kept_since
 
 COUNTERS_PER_PART = 10_000
 DIFFERENCES_PER_PART = 10_000
 """They are held in memory."""
-
-_EVENTS_PER_PART = 1_000_000
-_EVER = datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=UTC)
 
 
 class Kind(StrEnum):
@@ -45,6 +44,8 @@ class Kind(StrEnum):
     """Nothing, and the id of the event whose key is not known, or names another event."""
     KEY_WITHOUT_EVENT = "key without event"
     """The id of the event that the key names, and nothing: it is not there, or has not this key."""
+    CLOSED_PERIOD = "closed period"
+    """What the history says was used in it, and what the ledger says."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,11 +67,12 @@ class Step(StrEnum):
 
     COUNTERS = "counters"
     LEDGER = "parts of the ledger"
+    HISTORY = "closed periods"
 
 
 @dataclass(frozen=True, slots=True)
 class Checked:
-    """One more part is done: so many counters, or parts of the ledger, of all; so many events were read for this part.
+    """One more part is done: so much of what the step goes through, of all; so many events were read for this part.
 
     `is_cut`: it has more differences than are held in memory, and these are the first.
     """
@@ -94,8 +96,9 @@ def check_books(
 
     First the counters: each equals its ledger, or has no period and says 0; its open reservations end before it says that none
     is left. Then the ledger: every pair with events has a counter, every event with a key is named by it, every key names its
-    event. What is older than the ledger keeps is not looked at. Others can write all the while: each part is read in one
-    snapshot, and repairs lock what they change and look again.
+    event. Then the history: each closed period equals its ledger, whatever others overlap it. What is older than the ledger
+    keeps is not looked at. Others can write all the while: each part is read in one snapshot, and repairs lock what they change
+    and look again.
 
     Raises:
         LookupError: there is no such tenant.
@@ -105,6 +108,7 @@ def check_books(
     tenants = _tenants(app_id)
     yield from check.counters(tenants)
     yield from check.ledger(tenants)
+    yield from check.history(tenants)
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,7 +138,7 @@ class _Check:
             total = sum(queries.count_counters(session, tenant.id) for tenant in tenants)
         done = 0
         for tenant in tenants:
-            for counters in _parts(tenant.id, self.counters_per_part):
+            for counters in parts_of_counters(tenant.id, self.counters_per_part):
                 done += len(counters)
                 found = [one for row in counters for one in self._judge(tenant.id, row)]
                 events = sum(row.events for row in counters)
@@ -143,7 +147,7 @@ class _Check:
 
     def ledger(self, tenants: Sequence[Tenant]) -> Iterator[Checked]:
         with transaction() as session:
-            spans = _spans(partitions(session), self.since)
+            spans = parts_of_ledger(partitions(session), self.since)
         for n, (tenant, span) in enumerate(product(tenants, spans), start=1):
             events, found, is_cut = self._look_into(tenant.id, *span)
             differences = self._dealt_with(tenant, found)
@@ -153,6 +157,18 @@ class _Check:
                 _, found, is_cut = self._look_into(tenant.id, *span)
                 differences = self._dealt_with(tenant, found)
                 yield Checked(Step.LEDGER, n, len(tenants) * len(spans), 0, differences, is_cut)
+
+    def history(self, tenants: Sequence[Tenant]) -> Iterator[Checked]:
+        with transaction() as session:
+            total = sum(count_closed_periods(session, tenant.id, self.since) for tenant in tenants)
+        done = 0
+        for tenant in tenants:
+            for periods in parts_of_history(tenant.id, self.since, self.counters_per_part):
+                done += len(periods)
+                found = [_of_history(tenant.id, row) for row in periods if row.used != row.ledger]
+                events = sum(row.events for row in periods)
+                # Periods that were closed in the meantime are checked too.
+                yield Checked(Step.HISTORY, done, max(done, total), events, self._dealt_with(tenant, found))
 
     def _judge(self, tenant_id: int, row: BookedCounter) -> Iterator[_Found]:
         pair = (row.user_key, row.feature_key)
@@ -208,36 +224,15 @@ class _Check:
         ]
 
 
+def _of_history(tenant_id: int, row: BookedPeriod) -> _Found:
+    pair = (row.user_key, row.feature_key)
+    repair = partial(correct_history, ((tenant_id, *pair), row.period))
+    return _Found(Kind.CLOSED_PERIOD, pair, row.period, row.used, row.ledger, repair)
+
+
 def _tenants(app_id: str | None) -> list[Tenant]:
     with transaction() as session:
         found = [one for one in tenant_queries.all_tenants(session) if app_id in (None, one.public_id)]
     if app_id is not None and not found:
         raise LookupError(f"There is no tenant {app_id}")
     return found
-
-
-def _parts(tenant_id: int, counters_per_part: int) -> Iterator[list[BookedCounter]]:
-    """Counters in key order; fewer at a time where they stand for very many events."""
-    after, size = 0, counters_per_part
-    while True:
-        with transaction() as session:
-            last = queries.last_user_of_part(session, tenant_id, after, size)
-            counters = queries.counters_beside_ledger(session, tenant_id, after, last, clock.now())
-        yield counters
-        if last is None:
-            return
-        events = sum(row.events for row in counters)
-        size = max(1, min(counters_per_part, 2 * size, size * _EVENTS_PER_PART // max(events, 1)))
-        after = last
-
-
-def _spans(found: Iterable[Partition], since: datetime | None) -> list[tuple[datetime, datetime]]:
-    """All time that the ledger keeps, cut where partitions end: each part reads all keys once, so it has to be worth it."""
-    first, last = _EVER if since is None else (since, _EVER[1])
-    cuts, events = [first], 0
-    for one in found:
-        events += one.rows
-        if events >= _EVENTS_PER_PART and one.end is not None and one.end > first:
-            cuts.append(one.end)
-            events = 0
-    return list(pairwise([*cuts, last]))

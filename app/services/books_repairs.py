@@ -12,7 +12,8 @@ from app.db import transaction
 from app.errors import OverloadedError
 from app.queries import books_repairs as queries
 from app.queries.books import KeyedEvent, LooseKey
-from app.queries.ledger import replayed_totals
+from app.queries.books_history import correct_closed_period, lock_counter
+from app.queries.ledger import Window, replayed_totals
 from app.queries.reservations import open_holds
 from app.queries.standings import Counter, Pair, locked_standing, make_counters, move_counters
 
@@ -49,6 +50,20 @@ def rebuild_counter(pair: Pair, since: datetime | None) -> Outcome:
         return Outcome.REPAIRED
 
     return _tried(rebuild)
+
+
+def correct_history(window: Window) -> Outcome:
+    """Let a closed period say what its ledger says. Under the counter's lock, as whoever counts late in it."""
+
+    def correct(session: Session) -> Outcome:
+        queries.allow_long_statements(session)
+        pair, _ = window
+        if not lock_counter(session, pair):
+            return Outcome.NOT_REPAIRED
+        (used,) = replayed_totals(session, [window])
+        return Outcome.REPAIRED if correct_closed_period(session, window, used) else Outcome.RIGHT_BY_NOW
+
+    return _tried(correct)
 
 
 def make_counter(pair: Pair) -> Outcome:

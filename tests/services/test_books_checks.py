@@ -15,6 +15,7 @@ from app.jobs import celery_app
 from app.queries.job_records import runs
 from app.services.books_checks import LastCheck, check_all, check_one, last_checks
 from app.services.job_runs import run_noted
+from app.services.usage_resets import reset_due
 from tests.environment import environment
 from tests.services.shop import Shop, counted
 from tests.tenants import new_tenant
@@ -85,6 +86,17 @@ def test_differences_are_counted_told_without_the_user_and_not_repaired(shop: Sh
     with Session(engine()) as session:
         (run,) = runs(session)
     assert (run.handled, run.error) == (1, None)
+
+
+def test_a_closed_period_that_is_not_its_ledger_counts_like_any_other_difference(shop: Shop) -> None:
+    with freeze_time("2026-02-28T10:00:00.000Z"):
+        reset_due()
+        with engine().begin() as connection:
+            connection.execute(text("UPDATE usage_periods SET used = 7"))
+        with capture_logs() as logged:
+            assert check_one(shop.actor.app_id) == 1
+        assert last_checks() == [LastCheck(shop.actor.app_id, clock.now(), 1, is_whole=True)]
+    assert [(line["kind"], line["counter"], line["ledger"]) for line in logged] == [("closed period", "7", "1")]
 
 
 def test_of_many_differences_the_first_are_told_and_all_are_counted() -> None:
