@@ -1,6 +1,6 @@
 """Logs: a constant event name, facts as fields; JSON lines in production, readable lines in development.
 
-No key, token, name, email or metadata is ever a field. Ids of the caller's objects are.
+No key, token, name, email or metadata is ever a field. Ids of the caller's objects are. A fault is told as `app.faults` does.
 """
 
 import json
@@ -8,12 +8,13 @@ import logging
 import sys
 from collections.abc import Callable
 from contextvars import ContextVar
-from typing import Any
+from typing import Any, TextIO
 
 import msgspec
 import structlog
-from structlog.typing import EventDict, Processor, WrappedLogger
+from structlog.typing import EventDict, ExcInfo, Processor, WrappedLogger
 
+from app.faults import traceback_of
 from app.settings import settings
 
 # Of the request that is being answered; the edge sets it.
@@ -70,8 +71,19 @@ def configure() -> None:
 
 def _rendering() -> list[Processor]:
     if settings().environment == "development":
-        return [structlog.dev.ConsoleRenderer(colors=False, exception_formatter=structlog.dev.plain_traceback)]
-    return [structlog.processors.format_exc_info, structlog.processors.JSONRenderer(serializer=_as_json)]
+        return [structlog.dev.ConsoleRenderer(colors=False, exception_formatter=_write_traceback)]
+    return [
+        structlog.processors.ExceptionRenderer(_traceback),
+        structlog.processors.JSONRenderer(serializer=_as_json),
+    ]
+
+
+def _traceback(exc_info: ExcInfo) -> str:
+    return traceback_of(exc_info[1])
+
+
+def _write_traceback(stream: TextIO, exc_info: ExcInfo) -> None:
+    stream.write("\n" + _traceback(exc_info))
 
 
 def _with_request_id(_logger: WrappedLogger, _level: str, event: EventDict) -> EventDict:

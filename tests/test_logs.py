@@ -22,8 +22,8 @@ def logging_as_before() -> Iterator[None]:
     structlog.configure(**ours)
 
 
-def configured(level: str) -> Any:
-    with environment(METERLINE_ENV="production", SECRET_KEY="s" * 32, LOG_LEVEL=level):
+def configured(level: str, environment_name: str = "production") -> Any:
+    with environment(METERLINE_ENV=environment_name, SECRET_KEY="s" * 32, LOG_LEVEL=level):
         logs.configure()
     return structlog.get_logger("app.shop")
 

@@ -1,5 +1,6 @@
 """The Celery application: `celery --app workers.celery_app worker` (for beat see `workers.beat`)."""
 
+import logging
 from typing import Any
 
 from celery.signals import setup_logging, worker_process_init, worker_process_shutdown
@@ -53,3 +54,14 @@ def _before_the_end(**_: Any) -> None:
 def _our_logs(**_: Any) -> None:
     """Connecting this keeps Celery from setting up logs of its own."""
     logs.configure()
+    logging.getLogger("celery.app.trace").addFilter(_tell_once)
+
+
+def _tell_once(record: logging.LogRecord) -> bool:
+    """Celery repeats an error's whole text in the message and, with a traceback, in a field. Our logs tell it from `exc_info`,
+    without what rows hold.
+    """
+    if record.exc_info:
+        record.msg = "Task %(name)s[%(id)s] %(description)s"
+        record.__dict__.pop("data", None)
+    return True

@@ -22,13 +22,7 @@ ON CONFLICT (tenant_id, job, row_id) DO UPDATE SET
   error = excluded.error, attempts = job_faults.attempts + 1, last_at = excluded.last_at,
   retry_at = excluded.last_at + least(interval '1 minute' * 2 ^ least(job_faults.attempts, 20), interval '1 day')
 """
-_ERROR_MAX = 500
 _FORGIVE = "DELETE FROM job_faults WHERE tenant_id = %s AND job = %s AND row_id = ANY(%s::text[])"
-
-
-def in_words(error: Exception) -> str:
-    """What is kept of an error: its type and the first 500 characters or so."""
-    return f"{type(error).__name__}: {error}"[:_ERROR_MAX]
 
 
 def note_start(session: Session, name: str, now: datetime) -> None:

@@ -7,6 +7,7 @@ import structlog
 
 from app import clock, jobs
 from app.db import transaction
+from app.faults import in_words
 from app.jobs import Job
 from app.queries import job_records as records
 from app.services.sweeps import Swept
@@ -26,7 +27,7 @@ def run_noted(job: Job, work: Callable[[], Swept | int]) -> None:
         done = work()
     except Exception as error:
         with transaction() as session:
-            records.note_failure(session, job.name, clock.now(), records.in_words(error), time.monotonic() - began)
+            records.note_failure(session, job.name, clock.now(), in_words(error), time.monotonic() - began)
         raise
     swept = done if isinstance(done, Swept) else Swept(handled=done, set_aside=0, more=False)
     seconds = time.monotonic() - began

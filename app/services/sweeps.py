@@ -17,6 +17,7 @@ from sqlmodel import Session
 from app import clock
 from app.db import Pool, transaction
 from app.errors import OverloadedError
+from app.faults import in_words
 from app.jobs import Job
 from app.queries import job_records as records
 from app.queries import tenants
@@ -123,6 +124,6 @@ class _Tenant(Generic[Row]):
         job = self._sweep.job.name
         log.error("jobs.row_set_aside", job=job, tenant_id=self._tenant_id, row_id=row_id, exc_info=error)
         with transaction() as session:
-            records.set_aside(session, self._tenant_id, job, row_id, records.in_words(error), clock.now())
+            records.set_aside(session, self._tenant_id, job, row_id, in_words(error), clock.now())
         self.set_aside += 1
         return True

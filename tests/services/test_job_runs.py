@@ -7,8 +7,10 @@ import pytest
 from freezegun import freeze_time
 from freezegun.api import FrozenDateTimeFactory
 from redis import Redis
+from sqlalchemy.exc import DataError
 
 from app import jobs
+from app.db import transaction
 from app.dev.valkey import EmbeddedValkey
 from app.services.job_runs import run_noted
 from app.services.job_states import JobState, list_states
@@ -60,6 +62,18 @@ def test_a_failure_is_noted_and_raised_and_the_last_success_is_kept(time: Frozen
     time.move_to(LATER + timedelta(seconds=1))
     run_noted(JOB, lambda: 0)
     assert (state().error, state().failed_at, state().problem) == (None, LATER, None)
+
+
+def test_a_failure_is_noted_without_what_rows_hold(time: FrozenDateTimeFactory) -> None:
+    def fail_with_a_row() -> int:
+        with transaction() as session:
+            session.connection().exec_driver_sql("SELECT 'ada@example.com'::int")
+        return 0
+
+    with pytest.raises(DataError, match=r"ada@example\.com"):
+        run_noted(JOB, fail_with_a_row)
+    told = 'DataError: InvalidTextRepresentation: invalid input syntax for type integer: "…" (sqlstate 22P02)'
+    assert (state().error, state().problem) == (told, f"failed: {told}")
 
 
 def test_a_run_that_was_killed_shows_as_begun_and_not_ended(time: FrozenDateTimeFactory) -> None:

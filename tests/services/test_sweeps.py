@@ -161,6 +161,17 @@ def test_what_is_set_aside_is_tried_again_later_and_later_and_forgiven_when_it_i
     assert (left(), faults()) == ([], [])
 
 
+def test_why_a_row_was_set_aside_is_kept_without_what_the_row_holds(chores: Chores, tenant_id: int) -> None:
+    write(tenant_id, 1, 1)
+    execute("CREATE TABLE members (email text PRIMARY KEY)")
+    chores.meanwhile = lambda: execute("INSERT INTO members VALUES ('ada@example.com'), ('ada@example.com')")
+    assert run(chores.sweep(10), run_seconds=float("inf")).set_aside == 1
+    assert [row[2] for row in faults()] == [
+        'IntegrityError: UniqueViolation: duplicate key value violates unique constraint "members_pkey"'
+        " (sqlstate 23505, constraint members_pkey, table members)"
+    ]
+
+
 def test_two_at_once_share_the_rows_and_do_each_once(chores: Chores, tenant_id: int) -> None:
     write(tenant_id, 1, 40)
     both_in_the_middle = threading.Barrier(2, timeout=10)
