@@ -1,7 +1,9 @@
 """The books' history: a closed period that is not its ledger is told and put right, and one that is right is never doubted."""
 
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 
 import pytest
@@ -16,6 +18,7 @@ from app.services.books_repairs import Outcome, correct_history
 from app.services.reverts import revert_usage
 from app.services.usage_resets import reset_due
 from tests.environment import environment
+from tests.services.at_once import patiently
 from tests.services.shop import SET, Shop, counted
 from tests.services.test_books import check, key_of, outcomes, parts, stocked, tamper, told
 from tests.tenants import Tenant
@@ -113,6 +116,26 @@ def test_whatever_counts_late_leaves_the_history_right(shop: Shop) -> None:
     assert check(shop) == []
     revert_usage(shop.actor, str(late.event_id))
     assert shop.past() == [("2026-02-10", 4), ("2026-01-10", 12)]
+    assert check(shop) == []
+
+
+def test_late_writers_at_work_are_never_taken_for_a_difference(shop: Shop) -> None:
+    def write(writer: int) -> None:
+        for n in range(40):
+            moment = (JANUARY, FEBRUARY)[(n + writer) % 2].start
+            patiently(partial(shop.record, 2, timestamp=moment))
+            patiently(partial(shop.record, -1, timestamp=moment))
+
+    checks = 0
+    with ThreadPoolExecutor(2) as pool:
+        writers = [pool.submit(write, writer) for writer in range(2)]
+        while not all(writer.done() for writer in writers):
+            assert check(shop, counters_per_part=1 + checks % 4) == []
+            checks += 1
+    for writer in writers:
+        writer.result()
+    assert checks > 3
+    assert shop.past() == [("2026-02-10", 43), ("2026-01-10", 52)]
     assert check(shop) == []
 
 
