@@ -32,9 +32,14 @@ sys.exit(any(os.waitpid(pid, 0)[1] for pid in children))
 """
 
 
-def test_children_of_a_worker_do_not_share_a_connection(double: StripeDouble) -> None:
+def test_children_of_a_worker_do_not_share_a_connection(double: StripeDouble, redis_url: str) -> None:
     environment = environment_with(
-        METERLINE_ENV="development", STRIPE_API_KEY="sk_test_1", STRIPE_API_BASE=double.url, NO_PROXY="127.0.0.1"
+        METERLINE_ENV="development",
+        REDIS_URL=redis_url,
+        STRIPE_API_KEY="sk_test_1",
+        STRIPE_API_BASE=double.url,
+        STRIPE_LINKS_PER_SECOND="1000",
+        NO_PROXY="127.0.0.1",
     )
     ended = subprocess.run([sys.executable, "-c", SCRIPT], cwd=CHECKOUT, env=environment, timeout=60, check=False)
     assert ended.returncode == os.EX_OK

@@ -233,7 +233,7 @@ def test_on_a_server_without_a_key_a_template_fails_at_once_and_is_made_when_the
     shop: Shop, stripe: Stripe
 ) -> None:
     to_be_made(shop)
-    (key,) = column(shop.actor, "price_templates", "key")
+    (key,) = column(shop.actor, "billing_templates", "key")
     with environment(STRIPE_API_KEY=None):
         assert make_template(shop.actor.tenant_id, key) == 1
     assert (read(shop).status, read(shop).error) == (

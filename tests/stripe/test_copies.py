@@ -9,7 +9,8 @@ from structlog.testing import capture_logs
 from app import clock
 from app.contract.users import UpdateUser
 from app.domain.webhooks import WebhookEventType
-from app.gateways.billing import SubscriptionChange
+from app.gateways.account_limits import limits_for
+from app.gateways.billing import Lane, SubscriptionChange
 from app.services import tenants, users
 from app.services.stripe_events import handle_event
 from app.services.stripe_subscriptions import copy_subscription
@@ -276,6 +277,8 @@ async def test_while_stripe_is_away_an_event_waits_and_is_handled_later(pro: Mar
     assert (pro.states(), pro.waiting()) == ([], len(pro.inbox()))
     assert all(attempts == 1 and "BillingUnavailableError" in error for _, attempts, _, error in pro.inbox())
     pro.double.world.set_down(down=False)
+    # Else nobody would ask it for half a minute.
+    limits_for(Lane.LINKS).note_answer()
     handle_event(next(each["id"] for each in pro.double.world.objects("event") if each["type"] == "invoice.paid"))
     assert (paid["status"], pro.states()) == ("complete", [("pro", "ACTIVE")])
 
