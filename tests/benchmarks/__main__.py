@@ -18,6 +18,7 @@ import click
 from tests.benchmarks import table
 from tests.benchmarks.figures import Figure, Figures
 from tests.benchmarks.growth import Grown, measure_growth
+from tests.benchmarks.links import Links, measure_links
 from tests.benchmarks.measures import interleaved
 from tests.benchmarks.resets import Resets, measure_resets
 from tests.benchmarks.samples import Sample
@@ -26,7 +27,8 @@ from tests.benchmarks.servers import Servers
 from tests.benchmarks.stage import Stage
 from tests.benchmarks.targets import CLIENTS, Target, targets
 
-GROWTH, RESETS = "growth", "resets"
+GROWTH, RESETS, LINKS = "growth", "resets", "links"
+BUYERS = 16
 
 
 class Numbers(click.ParamType):
@@ -52,6 +54,7 @@ class Options:
     names: list[str]
     powers: list[int]
     resets: int
+    links: int
 
 
 @click.command(help=__doc__)
@@ -61,7 +64,7 @@ class Options:
 @click.option("--users", default=10_000, show_default=True, help="Users that the load is spread over.")
 @click.option(
     "--only",
-    type=click.Choice([*NAMES, GROWTH, RESETS]),
+    type=click.Choice([*NAMES, GROWTH, RESETS, LINKS]),
     multiple=True,
     help="Measure this and nothing else. Can be given more than once.",
 )
@@ -79,6 +82,7 @@ class Options:
     show_default=True,
     help="Counters whose period ends in the same minute. A million take a minute to make; 0 is none.",
 )
+@click.option("--links", default=500, show_default=True, help="Links to pay by, each of which is paid on; 0 is none.")
 @click.option(
     "--json", "json_path", type=click.Path(dir_okay=False, path_type=Path), help="Also write the figures here."
 )
@@ -90,6 +94,7 @@ def main(
     only: Sequence[str],
     powers: list[int],
     resets: int,
+    links: int,
     json_path: Path | None,
 ) -> None:
     names = [name for name in NAMES if name in only or not only]
@@ -101,6 +106,7 @@ def main(
         names,
         powers if GROWTH in only or not only else [],
         resets if RESETS in only or not only else 0,
+        links if LINKS in only or not only else 0,
     )
     with tempfile.TemporaryDirectory(prefix="meterline-bench-", ignore_cleanup_errors=True) as path:
         home = Path(path)
@@ -109,10 +115,13 @@ def main(
             figures = _measure(servers, options)
             growth = _measure_growth(servers, options)
             resets_found = _measure_resets(servers, options)
-    reached = targets(figures, growth.get("rest", {}), resets_found)
+            links_found = _measure_links(servers, options)
+    reached = targets(figures, growth.get("rest", {}), resets_found, links_found)
     _print(table.target_block(reached))
     if json_path:
-        json_path.write_text(json.dumps(_as_json(options, figures, growth, resets_found, reached), indent=2) + "\n")
+        json_path.write_text(
+            json.dumps(_as_json(options, figures, growth, resets_found, links_found, reached), indent=2) + "\n"
+        )
 
 
 def _measure(servers: Servers, options: Options) -> Figures:
@@ -160,6 +169,14 @@ def _measure_resets(servers: Servers, options: Options) -> Resets | None:
     return resets
 
 
+def _measure_links(servers: Servers, options: Options) -> Links | None:
+    if not options.links:
+        return None
+    links = measure_links(servers, options.links, clients=BUYERS, say=_say)
+    _print([*table.links_block(links), ""])
+    return links
+
+
 def _by_power(grown: tuple[Grown, Sequence[Sample]]) -> int:
     return grown[0][1]
 
@@ -169,6 +186,7 @@ def _as_json(
     figures: Figures,
     growth: dict[str, dict[int, Figure]],
     resets: Resets | None,
+    links: Links | None,
     reached: Sequence[Target],
 ) -> dict[str, object]:
     return {
@@ -182,6 +200,7 @@ def _as_json(
             for power, figure in by_power.items()
         ],
         "resets": resets.to_json() if resets else None,
+        "links": links.to_json() if links else None,
         "targets": [_target_as_json(target) for target in reached],
     }
 

@@ -47,26 +47,26 @@ class Servers:
     def __enter__(self) -> "Servers":
         self.postgres = BenchmarkedPostgres(self._home)
         self._running.enter_context(self.postgres)
-        self._redis_url = self._running.enter_context(EmbeddedValkey(self._home)).url
+        self.redis_url = self._running.enter_context(EmbeddedValkey(self._home)).url
         return self
 
     def __exit__(self, *_: object) -> None:
         self._running.close()
 
     @contextmanager
-    def product_at(self, database_url: str) -> Iterator[None]:
-        """Migrates the database and points the product in this process at it."""
+    def product_at(self, database_url: str, **more: str) -> Iterator[None]:
+        """Migrates the database and points the product in this process at it, with more settings."""
         migrating.upgrade(database_url)
-        with environment(**self._environment(database_url)):
+        with environment(**self._environment(database_url), **more):
             yield
 
-    def web(self, database_url: str) -> Web:
-        """The product's web process."""
-        return self._started(Web(self._environment(database_url), self._log("web")))
+    def web(self, database_url: str, **more: str) -> Web:
+        """The product's web process, with more settings."""
+        return self._started(Web({**self._environment(database_url), **more}, self._log("web")))
 
     def other(self, application: str, ready_path: str, database_url: str = "") -> Web:
         """Another application under the same flags. It gets DATABASE_URL in the form of SQLAlchemy's asyncpg."""
-        variables = environment_for(database_url.replace("postgresql:", "postgresql+asyncpg:"), self._redis_url)
+        variables = environment_for(database_url.replace("postgresql:", "postgresql+asyncpg:"), self.redis_url)
         log = self._log(application.rpartition(".")[2].partition(":")[0])
         return self._started(Web(variables, log, application=application, ready_path=ready_path))
 
@@ -76,7 +76,7 @@ class Servers:
         return web
 
     def _environment(self, database_url: str) -> dict[str, str]:
-        return environment_for(database_url, self._redis_url) | {"LOG_LEVEL": "WARNING"}
+        return environment_for(database_url, self.redis_url) | {"LOG_LEVEL": "WARNING"}
 
     def _log(self, name: str) -> Path:
         return self._home / f"{name}-{len(list(self._home.glob('*.log')))}.log"

@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from tests.benchmarks.figures import Figure, Figures, cpu_ratio, ratio
 from tests.benchmarks.growth import SMALLEST
+from tests.benchmarks.links import Links
 from tests.benchmarks.resets import Resets
 from tests.benchmarks.samples import Spread
 from tests.benchmarks.scenarios import DISTINCT
@@ -42,6 +43,17 @@ def resets_block(resets: Resets) -> Iterator[str]:
     ):
         closed = f"{rate:,.0f}" if rate else ""
         yield f"{words:30}{closed:>20}{sample.per_second:>10.0f}{sample.p50_ms:>9.2f}{sample.p99_ms:>9.2f}"
+
+
+def links_block(links: Links) -> Iterator[str]:
+    """Links to pay by, and the time from a payment to access."""
+    yield f"{f'{links.clients} buyers at once':40}{'each/s':>10}{'p50 ms':>10}{'p99 ms':>10}"
+    for words, sample in (
+        ("sessions of the double alone", links.bare),
+        ("links", links.made),
+        ("from payment to access (a quarter)", links.settled),
+    ):
+        yield f"{words:40}{sample.per_second:>10.0f}{sample.p50_ms:>10.1f}{sample.p99_ms:>10.1f}"
 
 
 def target_block(targets: Sequence[Target]) -> Iterator[str]:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from tests.benchmarks.figures import Figure, Figures, cpu_ratio, ratio
 from tests.benchmarks.growth import SMALLEST
+from tests.benchmarks.links import Links
 from tests.benchmarks.resets import Resets
 from tests.benchmarks.samples import Spread
 from tests.benchmarks.scenarios import DISTINCT, HOT
@@ -31,7 +32,9 @@ class Target:
         return self.reached.median <= self.wanted if self.is_ceiling else self.reached.median >= self.wanted
 
 
-def targets(figures: Figures, growth: Mapping[int, Figure], resets: Resets | None = None) -> list[Target]:
+def targets(
+    figures: Figures, growth: Mapping[int, Figure], resets: Resets | None = None, links: Links | None = None
+) -> list[Target]:
     """`growth` by the power of ten of the ledger's length."""
 
     def at_64(name: str, users: str = DISTINCT) -> Figure | None:
@@ -49,6 +52,7 @@ def targets(figures: Figures, growth: Mapping[int, Figure], resets: Resets | Non
         Target("REST, p99 : p50", 4, ratio(_p99s(rest), _p50s(rest)), is_ceiling=True),
         Target("a lone client's p50, REST : FastAPI", 1.5, ratio(_p50s(lone), _p50s(their_lone)), is_ceiling=True),
         *_resets(resets),
+        _links(links),
         _growth(growth),
     ]
 
@@ -77,6 +81,11 @@ def _resets(resets: Resets | None) -> list[Target]:
         Target(words[0], 0.5, Spread.of([resets.closed_per_second / resets.bare_per_second])),
         Target(words[1], 3, Spread.of([resets.meanwhile.p99_ms / resets.alone.p99_ms]), is_ceiling=True),
     ]
+
+
+def _links(links: Links | None) -> Target:
+    reached = None if links is None else Spread.of([links.made.per_second / links.bare.per_second])
+    return Target("links : sessions of the double alone", 0.5, reached)
 
 
 def _p50s(figure: Figure | None) -> Sequence[float] | None:

@@ -12,10 +12,11 @@ from tests.dev.starting import CHECKOUT
 
 
 @pytest.mark.processes
-def test_a_short_run_writes_figures_growth_resets_and_targets(tmp_path: Path) -> None:
+def test_a_short_run_writes_figures_growth_resets_links_and_targets(tmp_path: Path) -> None:
     written = tmp_path / "figures.json"
-    load = ["--seconds", "0.1", "--rounds", "2", "--clients", "2", "--users", "20", "--growth", "4", "--resets", "3000"]
-    chosen = [word for name in ("rest", "pgbench", "growth", "resets") for word in ("--only", name)]
+    load = ["--seconds", "0.1", "--rounds", "2", "--clients", "2", "--users", "20", "--growth", "4"]
+    load += ["--resets", "3000", "--links", "20"]
+    chosen = [word for name in ("rest", "pgbench", "growth", "resets", "links") for word in ("--only", name)]
 
     ended = subprocess.run(
         [sys.executable, "-m", "tests.benchmarks", *load, *chosen, "--json", str(written)],
@@ -39,10 +40,12 @@ def test_a_short_run_writes_figures_growth_resets_and_targets(tmp_path: Path) ->
     assert [(row["scenario"], row["ledger"]) for row in figures["growth"]] == [("rest", 10_000), ("rest-keys", 10_000)]
     assert figures["resets"]["counters"] == 3000
     assert all(figure > 0 for figure in figures["resets"].values())
+    assert all(figure > 0 for figure in figures["links"].values())
     # Everything else that a target needs was not asked for.
     assert {row["target"] for row in figures["targets"] if row["reached"] is not None} == {
         "cost of a call, 10^4 : 10^4 events",
         "periods closed : bare UPDATE + INSERT",
         "p99 of REST while closing : alone",
+        "links : sessions of the double alone",
     }
     assert "REST recordUsage" in ended.stdout
