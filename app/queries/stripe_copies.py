@@ -5,6 +5,7 @@ from datetime import datetime
 
 from sqlmodel import Session, col, select
 
+from app.domain.billing import BillingTemplateStatus
 from app.models import BillingTemplate, Package, Subscription, Tenant, User
 
 # Written even if it is there, so that the row is locked in either case.
@@ -30,6 +31,9 @@ WHERE (tenant_id, key) IN (
   ORDER BY tenant_id, key FOR NO KEY UPDATE
 )
 """
+
+# Anybody can name a price in a template that then fails. One that is off sells no more, and what it sold goes on.
+_IS_A_PRICE = col(BillingTemplate.status) != BillingTemplateStatus.FAILED
 
 
 def version(session: Session, object_id: str) -> int:
@@ -68,7 +72,7 @@ def tenants_with_customer(session: Session, tenant_ids: Collection[int], custome
 
 def tenants_with_prices(session: Session, tenant_ids: Collection[int], price_ids: Collection[str]) -> set[int]:
     found = select(BillingTemplate.tenant_id).where(
-        col(BillingTemplate.tenant_id).in_(tenant_ids), col(BillingTemplate.price_id).in_(price_ids)
+        col(BillingTemplate.tenant_id).in_(tenant_ids), col(BillingTemplate.price_id).in_(price_ids), _IS_A_PRICE
     )
     return set(session.exec(found))
 
@@ -118,6 +122,7 @@ def packages_by_price(session: Session, tenant_id: int, price_ids: Collection[st
             BillingTemplate.tenant_id == tenant_id,
             Package.tenant_id == tenant_id,
             col(BillingTemplate.price_id).in_(price_ids),
+            _IS_A_PRICE,
         )
         .order_by(col(BillingTemplate.created_at).desc(), col(BillingTemplate.id).desc())
     )

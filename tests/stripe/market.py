@@ -9,6 +9,7 @@ from sqlalchemy import text
 from app import clock, models
 from app.db import engine, transaction
 from app.domain import billing_tags
+from app.domain.billing import BillingTemplateStatus
 from app.gateways.billing import BillingInterval, CheckoutSession, NewCheckout, NewPrice
 from app.gateways.stripe import StripeGateway
 from app.gateways.stripe_double import StripeDouble
@@ -52,16 +53,19 @@ class Market:
         new = NewPrice(product_id=product.id, currency="eur", amount_minor=5_000, interval=interval)
         return self.gateway.create_price(new, key=f"price:{name}").id
 
-    def link(self, package_id: str, price_id: str) -> None:
-        """The price is for the package from now on."""
+    def link(
+        self, package_id: str, price_id: str, status: BillingTemplateStatus = BillingTemplateStatus.ACTIVE
+    ) -> None:
+        """The price is for the package from now on, if the template did not fail."""
         with transaction() as session:
             tenant_id = self.shop.actor.tenant_id
             session.add(
                 models.BillingTemplate(
                     tenant_id=tenant_id,
-                    id=f"template-{price_id}",
+                    id=f"{package_id}-{price_id}",
                     package_key=kept_packages(session, tenant_id, [package_id])[package_id].key,
                     provider="STRIPE",
+                    status=status,
                     price_id=price_id,
                     amount_minor=5_000,
                     currency="eur",

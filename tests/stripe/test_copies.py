@@ -1,5 +1,6 @@
 """What happens at Stripe is what users may do here: payments, failures, cancellations, upgrades."""
 
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -8,6 +9,7 @@ from structlog.testing import capture_logs
 
 from app import clock
 from app.contract.users import UpdateUser
+from app.domain.billing import BillingTemplateStatus
 from app.domain.webhooks import WebhookEventType
 from app.gateways.account_limits import limits_for
 from app.gateways.billing import Lane, SubscriptionChange
@@ -15,6 +17,7 @@ from app.services import tenants, users
 from app.services.stripe_events import handle_event
 from app.services.stripe_subscriptions import copy_subscription
 from app.services.usage_resets import reset_due
+from tests.services.shop import Shop, counted
 from tests.services.told import listen, messages
 from tests.stripe.market import Market
 from tests.tenants import Tenant
@@ -228,6 +231,20 @@ async def test_what_was_made_in_the_dashboard_is_found_by_customer_and_by_price(
     await pro.hear()
     (status,) = pro.states("bob@example.com")
     assert status[0] == "pro"
+
+
+async def test_a_template_that_failed_says_of_no_price_what_it_is_for(pro: Market, other_tenant: Tenant) -> None:
+    pro.shop.package("team", counted(5_000))
+    with freeze_time("2026-01-01"):
+        pro.link("team", pro.prices["pro"], BillingTemplateStatus.FAILED)
+    theirs = replace(pro, shop=Shop(other_tenant.actor))
+    theirs.shop.package("theirs")
+    theirs.link("theirs", pro.prices["pro"], BillingTemplateStatus.FAILED)
+
+    customer = pro.dashboard.customers.create(params={"email": "bob@example.com"})
+    pro.dashboard.subscriptions.create(params={"customer": customer.id, "items": [{"price": pro.prices["pro"]}]})
+    await pro.hear()
+    assert [package_id for package_id, _ in pro.states("bob@example.com")] == ["pro"]
 
 
 @pytest.mark.parametrize("tag", ["test_another-deployment", "nonsense"])
