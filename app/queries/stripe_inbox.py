@@ -32,10 +32,11 @@ ON CONFLICT (event_id) DO NOTHING
 RETURNING event_id
 """
 
-# Each attempt doubles the wait for the next, up to eight hours. It is arranged before the attempt, in case that never ends.
+# Each attempt doubles the wait for the next, up to a quarter of an hour: who paid must not wait for much longer than an outage
+# of Stripe's lasts. It is arranged before the attempt, in case that never ends.
 _BEGIN = """
 UPDATE stripe_inbox
-SET attempts = attempts + 1, next_attempt_at = %s + interval '2 minutes' * 2 ^ least(attempts, 8)
+SET attempts = attempts + 1, next_attempt_at = %s + interval '2 minutes' * 2 ^ least(attempts, 3)
 WHERE event_id = %s AND next_attempt_at IS NOT NULL
 RETURNING event_id, type, is_live, object_id, subscription_id, created_at
 """

@@ -127,7 +127,7 @@ async def test_an_event_whose_message_was_lost_is_sent_again_after_two_minutes_a
     assert pro.states() == [("pro", "ACTIVE")]
 
 
-async def test_each_failure_doubles_the_wait_up_to_hours(pro: Market) -> None:
+async def test_each_failure_doubles_the_wait_up_to_a_quarter_of_an_hour(pro: Market) -> None:
     pro.double.world.pay(pro.checkout("pro").id)
     taken = await pro.arrived()
     take(taken[-1].body, taken[-1].signature)
@@ -136,7 +136,7 @@ async def test_each_failure_doubles_the_wait_up_to_hours(pro: Market) -> None:
     waits = []
     now = datetime.now(UTC).replace(microsecond=0)
     with freeze_time(now):
-        for _ in range(10):
+        for _ in range(6):
             handle_event(event_id)
             ((wait,),) = pro.ask(
                 "SELECT extract(epoch FROM next_attempt_at - :now)::int / 60 FROM stripe_inbox WHERE event_id = :id",
@@ -144,7 +144,7 @@ async def test_each_failure_doubles_the_wait_up_to_hours(pro: Market) -> None:
                 id=event_id,
             )
             waits.append(wait)
-    assert waits == [2, 4, 8, 16, 32, 64, 128, 256, 512, 512]
+    assert waits == [2, 4, 8, 16, 16, 16]
 
 
 async def test_what_was_handled_is_dropped_after_40_days_and_what_waits_never(pro: Market) -> None:
