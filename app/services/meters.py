@@ -214,16 +214,18 @@ def _bring_history_along(session: Session, meters: Mapping[Pair, Meter], entries
     """No statement for entries of now while their period lasts; two for counters that move on, one for late entries."""
     late = [entry for entry in entries if entry.recorded and _is_late(entry, meters[entry.pair])]
     moved = [(pair, old) for pair, meter in meters.items() if (old := meter.counter.period) and old != meter.standing]
-    # A late entry may be the first of its period, for which no counter ever stood.
-    left = {*moved, *((entry.pair, entry.period) for entry in late if entry.period != meters[entry.pair].standing)}
+    # One that is late or ahead of time may be the first of its period, for which no counter ever stood.
+    ahead = [entry for entry in entries if entry.recorded and entry.at > entry.recorded_at]
+    apart = ((entry.pair, entry.period) for entry in (*late, *ahead))
+    left = {*moved, *((pair, period) for pair, period in apart if period != meters[pair].standing)}
     # Whoever closes it counts again: until then the total is for whoever looks into the table.
     totals = {(pair, period): meters[pair].totals.get(period, 0) for pair, period in left if period}
     if totals:
         usage_periods.leave_periods(session, totals)
     # A counter that stood for nothing may have gone to a period that was closed before.
-    counted = [*((entry.pair, entry.at) for entry in late), *((pair, old.start) for pair, old in moved)]
-    if counted:
-        usage_periods.recount(session, counted)
+    moments = [*((entry.pair, entry.at) for entry in late), *((pair, old.start) for pair, old in moved)]
+    if moments:
+        usage_periods.recount(session, moments)
 
 
 def _is_late(entry: Entry, meter: Meter) -> bool:
