@@ -81,6 +81,9 @@ class Settings(BaseSettings):
     subscription_link_wait_seconds: float = Field(
         5.0, ge=0, le=25, allow_inf_nan=False, description="how long a caller waits for a link that a worker is making"
     )
+    subscription_link_retention_days: int = Field(
+        90, ge=7, description="how long links are kept of which nothing can come any more"
+    )
     trial_end: Literal["ACTIVE", "CANCELLED"] = Field("ACTIVE", description="what a trial becomes when it is over")
     metrics_token: str | None = Field(
         None, min_length=16, description="who may read /metrics; unset, nobody in production"
@@ -96,7 +99,8 @@ class Settings(BaseSettings):
     schedule_reservations_expire_due: float = _period(60)
     schedule_webhooks_deliver_due: float = _period(10)
     schedule_stripe_sweep_templates: float = _period(60)
-    schedule_stripe_sweep_links: float = _period(60)
+    schedule_stripe_requeue_links: float = _period(60)
+    schedule_stripe_sweep_links: float = _period(600)
     schedule_stripe_requeue_inbox: float = _period(60)
     schedule_stripe_catch_up_events: float = _period(300)
     schedule_maintenance_make_partitions: float = _period(86_400)

@@ -6,6 +6,7 @@ A field may be added later; none is renamed, and none goes away.
 from collections.abc import Mapping
 from typing import Final
 
+from app.contract.billing import SubscriptionLink
 from app.contract.shapes import Timestamp, View
 from app.contract.subscriptions import Subscription
 from app.domain.webhooks import WebhookEventType
@@ -59,6 +60,8 @@ WEBHOOK_DATA: Final[Mapping[WebhookEventType, type[View]]] = {
     WebhookEventType.SUBSCRIPTION_CREATED: Subscription,
     WebhookEventType.SUBSCRIPTION_UPDATED: Subscription,
     WebhookEventType.SUBSCRIPTION_CANCELLED: Subscription,
+    WebhookEventType.CHECKOUT_COMPLETED: SubscriptionLink,
+    WebhookEventType.CHECKOUT_FAILED: SubscriptionLink,
     WebhookEventType.WEBHOOK_TEST: WebhookTest,
 }
-"""What each type says. The types of checkouts say nothing yet: nothing announces them."""
+"""What each type says."""

@@ -11,10 +11,12 @@ SUBSCRIPTION_EVENTS = (
 )
 # `invoice.payment_succeeded` comes with `invoice.paid` each time, and says the same.
 INVOICE_EVENTS = ("invoice.paid", "invoice.payment_failed")
+PAYMENT_FAILED = "checkout.session.async_payment_failed"
 CHECKOUT_EVENTS = (
     "checkout.session.completed",
     "checkout.session.async_payment_succeeded",
-    "checkout.session.async_payment_failed",
+    PAYMENT_FAILED,
+    "checkout.session.expired",
 )
 CUSTOMER_EVENTS = ("customer.deleted",)
 

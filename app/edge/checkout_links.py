@@ -31,6 +31,6 @@ async def generate_link(actor: Actor, command: GenerateSubscriptionLink) -> Subs
         await asyncio.sleep(min(pause, left))
         pause = min(pause * _SLOWER, _LOOK_SECONDS_MAX)
         link = await in_thread(get_link, actor, link.id)
-    if link.status is SubscriptionLinkStatus.FAILED:
+    if link.status in (SubscriptionLinkStatus.FAILED, SubscriptionLinkStatus.EXPIRED):
         raise SubscriptionLinkError(link.error or "The link could not be made.")
     return link

@@ -59,8 +59,19 @@ SWEEP_TEMPLATES = _scheduled(
     "stripe.sweep_templates", Queue.STRIPE, "has billing templates made whose message was lost, or when Stripe was away"
 )
 MAKE_LINK = Job("stripe.make_link", Queue.STRIPE, "has Stripe make the page of a link to pay by")
+REQUEUE_LINKS = _scheduled(
+    "stripe.requeue_links", Queue.STRIPE, "has links to pay by made whose message was lost, or when Stripe was away"
+)
+LOOK_AT_LINK = Job(
+    "stripe.look_at_link", Queue.STRIPE, "looks at the page of a link to pay by that was asked for again"
+)
+CLOSE_OTHER_LINKS = Job(
+    "stripe.close_other_links",
+    Queue.STRIPE,
+    "closes a buyer's other pages for base packages, so that nobody pays twice",
+)
 SWEEP_LINKS = _scheduled(
-    "stripe.sweep_links", Queue.STRIPE, "has links to pay by made whose message was lost, or when Stripe was away"
+    "stripe.sweep_links", Queue.STRIPE, "looks at Stripe for what was paid by links, if no event told of it"
 )
 HANDLE_STRIPE_EVENT = Job("stripe.handle_event", Queue.STRIPE, "does what an event of Stripe's is a hint of")
 REQUEUE_STRIPE_INBOX = _scheduled(
@@ -85,6 +96,9 @@ JOBS = (
     MAKE_TEMPLATE,
     SWEEP_TEMPLATES,
     MAKE_LINK,
+    REQUEUE_LINKS,
+    LOOK_AT_LINK,
+    CLOSE_OTHER_LINKS,
     SWEEP_LINKS,
     HANDLE_STRIPE_EVENT,
     REQUEUE_STRIPE_INBOX,

@@ -55,6 +55,10 @@ class CheckoutLink(SQLModel, table=True):
 
     While it is PENDING a worker has the page made, in `attempt`s that each have an idempotency key. `fingerprint` says which
     wishes are the same: of a known user's there is one that is PENDING or OPEN.
+
+    `look_at`: when its page is to be looked at, null if nothing can come of it any more. An EXPIRED link can have one too: we
+    give it out no more, and its page is not closed yet. `bought_id`: the provider's subscription, or the session of what was paid
+    once, that came of it. Then `user_key` of an anonymous buyer is known.
     """
 
     __tablename__ = "checkout_links"
@@ -81,6 +85,15 @@ class CheckoutLink(SQLModel, table=True):
             "sent_at",
             postgresql_where=text("status = 'PENDING'"),
         ),
+        Index(
+            "ix_checkout_links_tenant_id_look_at", "tenant_id", "look_at", postgresql_where=text("look_at IS NOT NULL")
+        ),
+        Index(
+            "ix_checkout_links_tenant_id_updated_at",
+            "tenant_id",
+            "updated_at",
+            postgresql_where=text("look_at IS NULL"),
+        ),
         Index(None, "tenant_id", "user_key"),
         Index(None, "tenant_id", "template_key"),
     )
@@ -102,3 +115,5 @@ class CheckoutLink(SQLModel, table=True):
     updated_at: datetime = Field(sa_column=moment())
     sent_at: datetime = Field(sa_column=moment())
     expires_at: datetime | None = Field(default=None, sa_column=moment(nullable=True))
+    look_at: datetime | None = Field(default=None, sa_column=moment(nullable=True))
+    bought_id: str | None = Field(default=None, sa_column=text_column())

@@ -1,4 +1,4 @@
-"""Links that people pay by."""
+"""Links that people pay by, one by one. What is found among all of them is in `checkout_looks`."""
 
 from collections.abc import Sequence
 from datetime import datetime

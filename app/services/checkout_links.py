@@ -3,7 +3,7 @@
 import hashlib
 import json
 from datetime import datetime, timedelta
-from uuid import UUID, uuid4
+from uuid import uuid4
 
 from sqlmodel import Session
 
@@ -11,7 +11,7 @@ from app import clock, jobs, models
 from app.contract.actors import Actor
 from app.contract.billing import GenerateSubscriptionLink, SubscriptionLink
 from app.db import transaction
-from app.domain.billing import BillingTemplateStatus, SubscriptionLinkStatus
+from app.domain.billing import BillingTemplateStatus, SubscriptionLinkStatus, link_id_of
 from app.domain.subscribing import check_subscribable
 from app.errors import SubscriptionLinkError, SubscriptionLinkNotFoundError, UserNotFoundError
 from app.queries import billing as template_queries
@@ -25,6 +25,9 @@ REUSED_UNTIL = timedelta(minutes=30)
 
 HURRY_AFTER = timedelta(seconds=5)
 """Whoever asks again for a link that is still PENDING after so long has a worker told once more."""
+
+LOOKED_AT_AFTER = timedelta(minutes=5)
+"""Whoever asks again for a link that has been OPEN for so long has a worker look whether it was paid."""
 
 
 def request_link(actor: Actor, command: GenerateSubscriptionLink) -> SubscriptionLink:
@@ -53,14 +56,19 @@ def request_link(actor: Actor, command: GenerateSubscriptionLink) -> Subscriptio
 
 def get_link(actor: Actor, link_id: str) -> SubscriptionLink:
     """Raises SubscriptionLinkNotFoundError."""
-    key = _uuid_of(link_id)
+    key = link_id_of(link_id)
     with transaction() as session:
         row = None if key is None else queries.link_by_id(session, actor.tenant_id, key)
         if row is None:
             raise SubscriptionLinkNotFoundError
-        user_ids = subscription_queries.user_ids(session, actor.tenant_id, {row.user_key} if row.user_key else set())
-        templates = template_queries.templates_by_key(session, actor.tenant_id, [row.template_key])
-        return _view(row, user_ids[row.user_key] if row.user_key else None, templates[row.template_key].id)
+        return view_of(session, row)
+
+
+def view_of(session: Session, row: models.CheckoutLink) -> SubscriptionLink:
+    """As callers and webhook endpoints see it."""
+    user_ids = subscription_queries.user_ids(session, row.tenant_id, {row.user_key} if row.user_key else set())
+    templates = template_queries.templates_by_key(session, row.tenant_id, [row.template_key])
+    return _view(row, user_ids[row.user_key] if row.user_key else None, templates[row.template_key].id)
 
 
 def have_made(session: Session, row: models.CheckoutLink, now: datetime) -> None:
@@ -131,6 +139,10 @@ def _is_usable(session: Session, row: models.CheckoutLink, now: datetime) -> boo
             have_made(session, row, now)
         return True
     if row.expires_at is not None and row.expires_at > now + REUSED_UNTIL:
+        if row.updated_at <= now - LOOKED_AT_AFTER and (row.look_at is None or row.look_at > now):
+            # Somebody who has paid and still comes back may be the one whose payment we were not told of.
+            row.look_at = now
+            jobs.enqueue(session, jobs.LOOK_AT_LINK, row.tenant_id, str(row.id))
         return True
     # Written before the next one, of which there can be only one with this fingerprint. Whoever pays on it all the same is told
     # by Stripe, not by this row.
@@ -143,15 +155,6 @@ def _fingerprint(command: GenerateSubscriptionLink, user: models.User | None, te
     # A hash, because two URLs may be longer than what an index takes.
     wish = [user and user.key, template.key, template.price_id, command.success_url, command.cancel_url]
     return hashlib.sha256(json.dumps(wish).encode()).hexdigest()
-
-
-def _uuid_of(link_id: str) -> UUID | None:
-    try:
-        key = UUID(link_id)
-    except ValueError:
-        return None
-    # Other ways to write it are not how it was given out, so they are nobody's.
-    return key if str(key) == link_id else None
 
 
 def _view(row: models.CheckoutLink, user_id: str | None, template_id: str) -> SubscriptionLink:

@@ -1,4 +1,4 @@
-"""What workers do about links to pay by: have Stripe make the page. No call to Stripe is in a transaction.
+"""Workers have Stripe make the pages of links to pay by. No call to Stripe is in a transaction.
 
 Any number of workers may do it for one link at once: an attempt has one idempotency key, so they get the same page.
 """
@@ -14,7 +14,7 @@ from sqlmodel import Session
 from app import clock, jobs, models
 from app.db import transaction
 from app.domain import billing_tags
-from app.domain.billing import SubscriptionLinkStatus
+from app.domain.billing import SubscriptionLinkStatus, next_look
 from app.gateways.billing import BillingGateway, CheckoutSession, NewCheckout
 from app.gateways.billing_errors import (
     BillingError,
@@ -83,13 +83,13 @@ def make_link(tenant_id: int, link_id: str, gateway: BillingGateway | None = Non
     return 1
 
 
-def sweep_links() -> Swept:
+def requeue_links() -> Swept:
     """Have made what nobody has made yet, and give up what nobody waits for any more.
 
     Raises:
         OverloadedError: the database is busy or away. What was done stays done.
     """
-    return sweeps.run(Sweep(job=jobs.SWEEP_LINKS, due=_unmade, handle=_send_again, id_of=lambda link: str(link.id)))
+    return sweeps.run(Sweep(job=jobs.REQUEUE_LINKS, due=_unmade, handle=_send_again, id_of=lambda link: str(link.id)))
 
 
 def _read(tenant_id: int, link_id: UUID) -> _Wish | None:
@@ -131,8 +131,10 @@ def _open(wish: _Wish, made: CheckoutSession) -> bool:
         row = queries.locked_link(session, wish.tenant_id, wish.link_id)
         if row is None or row.status is not SubscriptionLinkStatus.PENDING:
             return row is not None and row.session_id == made.id
-        row.status, row.error, row.updated_at = SubscriptionLinkStatus.OPEN, None, clock.now()
+        now = clock.now()
+        row.status, row.error, row.updated_at = SubscriptionLinkStatus.OPEN, None, now
         row.session_id, row.url, row.expires_at = made.id, made.url, made.expires_at
+        row.look_at = next_look(row.status, now, made.expires_at)
     log.info("stripe.link_open", tenant_id=wish.tenant_id, link_id=str(wish.link_id), attempt=wish.attempt)
     return True
 

@@ -12,6 +12,7 @@ from app import clock
 from app.db import transaction
 from app.errors import OverloadedError
 from app.queries import tenants
+from app.queries.checkout_looks import delete_settled as delete_settled_links
 from app.queries.webhook_retention import OldMessage, delete_settled, locked_settled_before
 from app.services.ledger_partitions import drop_expired
 from app.services.stripe_inbox import drop_old
@@ -22,13 +23,14 @@ log = structlog.get_logger(__name__)
 
 RUN_SECONDS = 120.0
 _MESSAGES_PER_PIECE = 1_000
+_LINKS_A_DAY = 10_000
 _OLDEST = OldMessage(datetime.min.replace(tzinfo=UTC), 0)
 
 
 def prune(run_seconds: float = RUN_SECONDS) -> Swept:
-    """Drop webhooks that were settled or given up and are older than WEBHOOK_RETENTION_DAYS, for about so long; when none is
-    left, Stripe's events of 40 days ago, and what the ledger does not keep (USAGE_RETENTION_DAYS). Counts webhooks, events,
-    months, and rows that went with these.
+    """Drop webhooks that were settled or given up and are older than WEBHOOK_RETENTION_DAYS, for about so long, and links to pay
+    by (SUBSCRIPTION_LINK_RETENTION_DAYS); when none is left, Stripe's events of 40 days ago, and what the ledger does not keep
+    (USAGE_RETENTION_DAYS). Counts webhooks, links, events, months, and rows that went with these.
 
     Raises:
         OverloadedError: the database is busy or away. What was done stays done.
@@ -38,13 +40,14 @@ def prune(run_seconds: float = RUN_SECONDS) -> Swept:
     before = now - timedelta(days=settings().webhook_retention_days)
     with transaction() as session:
         tenant_ids = [tenant.id for tenant in tenants.all_tenants(session)]
-    webhooks = 0
+    links_before = now - timedelta(days=settings().subscription_link_retention_days)
+    dropped = 0
     for tenant_id in tenant_ids:
         deleted, is_done = _prune_webhooks(tenant_id, before, deadline)
-        webhooks += deleted
+        dropped += deleted + _prune_links(tenant_id, links_before)
         if not is_done:
-            return Swept(handled=webhooks, set_aside=0, more=True)
-    return Swept(handled=webhooks + drop_old() + _prune_ledger(now), set_aside=0, more=False)
+            return Swept(handled=dropped, set_aside=0, more=True)
+    return Swept(handled=dropped + drop_old() + _prune_ledger(now), set_aside=0, more=False)
 
 
 def _prune_webhooks(tenant_id: int, before: datetime, deadline: float) -> tuple[int, bool]:
@@ -59,6 +62,12 @@ def _prune_webhooks(tenant_id: int, before: datetime, deadline: float) -> tuple[
         if time.monotonic() > deadline:
             return deleted, False
         last = found[-1]
+
+
+def _prune_links(tenant_id: int, before: datetime) -> int:
+    """How many went: some thousands a day are more than anybody sells."""
+    with transaction() as session:
+        return delete_settled_links(session, tenant_id, before, _LINKS_A_DAY)
 
 
 def _prune_ledger(now: datetime) -> int:

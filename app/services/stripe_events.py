@@ -4,14 +4,20 @@ import structlog
 
 from app import clock
 from app.db import transaction
-from app.domain.stripe_events import CHECKOUT_EVENTS, CUSTOMER_EVENTS, INVOICE_EVENTS, SUBSCRIPTION_EVENTS
+from app.domain.stripe_events import (
+    CHECKOUT_EVENTS,
+    CUSTOMER_EVENTS,
+    INVOICE_EVENTS,
+    PAYMENT_FAILED,
+    SUBSCRIPTION_EVENTS,
+)
 from app.gateways.billing import BillingGateway
 from app.gateways.billing_errors import BillingError, BillingNotFoundError
 from app.gateways.stripe import stripe_gateway
 from app.queries import stripe_inbox as inbox
 from app.queries.stripe_inbox import Hint
+from app.services.checkout_settling import follow_session
 from app.services.stripe_customers import forget_if_deleted
-from app.services.stripe_purchases import copy_purchase
 from app.services.stripe_subscriptions import copy_subscription
 
 log = structlog.get_logger(__name__)
@@ -52,12 +58,9 @@ def handle_event(event_id: str) -> int:
 
 def _follow(gateway: BillingGateway, hint: Hint) -> None:
     if hint.type in CHECKOUT_EVENTS and hint.object_id:
-        session = gateway.checkout_session(hint.object_id)
         # The session has our tags even if the subscription lost them.
-        if session.subscription_id:
-            copy_subscription(gateway, session.subscription_id, session.metadata)
-        else:
-            copy_purchase(gateway, session)
+        found = gateway.checkout_session(hint.object_id)
+        follow_session(gateway, found, has_failed=hint.type == PAYMENT_FAILED)
     elif hint.type in CUSTOMER_EVENTS and hint.object_id:
         forget_if_deleted(gateway, hint.object_id)
     elif hint.subscription_id:

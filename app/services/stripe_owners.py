@@ -7,10 +7,12 @@ from sqlmodel import Session
 
 from app import clock, models
 from app.domain import billing_tags
+from app.domain.billing import link_id_of
 from app.gateways.billing import Customer, Metadata
 from app.queries import stripe_copies as queries
 from app.queries import tenants
 from app.queries import users as user_queries
+from app.queries.checkout_links import link_by_id
 
 _ID_MAX = 255
 
@@ -52,13 +54,22 @@ def locked_owner(session: Session, tenant_id: int, found: Bought, customer: Cust
     if copies:
         # First, for users can be renamed, and a tag has the name of its day.
         return user_queries.locked_user_by_key(session, tenant_id, copies[0].user_key)
-    owner = _known_buyer(session, tenant_id, found)
+    owner = _who_asked(session, tenant_id, found) or _known_buyer(session, tenant_id, found)
     if owner is None and customer is not None:
         owner = _new_owner(session, tenant_id, customer, found.tags)
     # Once, when it is first seen: later the customer may have been deleted.
     if owner is not None and owner.billing_id is None:
         owner.billing_id, owner.updated_at = found.customer_id or None, clock.now()
     return owner
+
+
+def _who_asked(session: Session, tenant_id: int, found: Bought) -> models.User | None:
+    """Whom the link was made for. It knows the user by a key, whatever they and others are called since."""
+    link_id = link_id_of(found.tags.get(billing_tags.LINK))
+    link = link_by_id(session, tenant_id, link_id) if link_id else None
+    if link is None or link.user_key is None:
+        return None
+    return user_queries.locked_user_by_key(session, tenant_id, link.user_key)
 
 
 def _known_buyer(session: Session, tenant_id: int, found: Bought) -> models.User | None:

@@ -8,6 +8,7 @@ import pytest
 
 from app.contract.billing import LinkPrice
 from app.services.billing import link_price
+from app.services.checkout_settling import follow_session
 from app.settings import settings
 from tests import billing
 from tests.billing import Stripe, column, make_links, worker
@@ -187,3 +188,22 @@ async def test_who_has_a_base_package_is_not_asked_to_pay_for_a_second(shop: Cal
     await shop.rest("POST", "/subscriptions", userId="ada", packageIds=["pro"])
     answer = await shop.http.post("/v1/subscription-links", json=WISH)
     assert (answer.status_code, answer.json()["detail"]) == (409, "Cannot subscribe to multiple tiers")
+
+
+async def test_both_doors_tell_that_it_was_paid_and_do_not_ask_for_money_again(
+    shop: Caller, tenant: Tenant, stripe: Stripe
+) -> None:
+    with worker(tenant.actor, stripe):
+        link_id = (await shop.data(mutation(), WISH))["link"]["id"]
+    page = stripe.objects("checkout.session")[0]["id"]
+    stripe.double.world.pay(page)
+    assert follow_session(stripe.gateway, stripe.gateway.checkout_session(page))
+
+    seen = await shop.rest("GET", f"/subscription-links/{link_id}")
+    assert (seen["status"], seen["url"], seen["error"], seen["userId"]) == ("PAID", None, None, "ada")
+    assert await shop.data(f'{{ subscriptionLink(id: "{link_id}") {LINK} }}') == {"subscriptionLink": seen}
+    refusal = await shop.refusal(mutation(), WISH)
+    assert (refusal["message"], refusal["extensions"]["exception"]["name"]) == (
+        "Cannot subscribe to multiple tiers",
+        "SubscriptionError",
+    )

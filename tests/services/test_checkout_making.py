@@ -15,7 +15,7 @@ from app.gateways.stripe_double.faults import FaultKind
 from app.gateways.stripe_double.state import Json
 from app.services import billing, users
 from app.services.checkout_links import get_link, request_link
-from app.services.checkout_making import make_link, sweep_links
+from app.services.checkout_making import make_link, requeue_links
 from tests.billing import Stripe, column, make_links
 from tests.environment import environment
 from tests.services.at_once import at_once
@@ -205,11 +205,11 @@ def test_a_link_whose_message_was_lost_is_sent_again_and_given_up_after_an_hour(
         sent = []
         for _ in range(2):
             clock.tick(timedelta(seconds=59.5))
-            sweep_links()
+            requeue_links()
             sent += column(shop.actor, "checkout_links", "sent_at")
         assert sent == [began, began + timedelta(seconds=119)]
         clock.move_to(began + timedelta(hours=1))
-        sweep_links()
+        requeue_links()
     assert (read(shop, link).status, read(shop, link).error) == (
         FAILED,
         "Stripe could not be reached for an hour. Ask again.",

@@ -43,7 +43,7 @@ class Market:
         price_id = self.new_price(package_id, is_once=is_once)
         if is_once:
             self.paid_once.add(package_id)
-        self.link(package_id, price_id)
+        self.link(package_id, price_id, interval=None if is_once else "month")
         self.prices[package_id] = price_id
         return price_id
 
@@ -54,7 +54,11 @@ class Market:
         return self.gateway.create_price(new, key=f"price:{name}").id
 
     def link(
-        self, package_id: str, price_id: str, status: BillingTemplateStatus = BillingTemplateStatus.ACTIVE
+        self,
+        package_id: str,
+        price_id: str,
+        status: BillingTemplateStatus = BillingTemplateStatus.ACTIVE,
+        interval: str | None = "month",
     ) -> None:
         """The price is for the package from now on, if the template did not fail."""
         with transaction() as session:
@@ -69,7 +73,7 @@ class Market:
                     price_id=price_id,
                     amount_minor=5_000,
                     currency="eur",
-                    interval="month",
+                    interval=interval,
                     created_at=clock.now(),
                 )
             )

@@ -31,6 +31,8 @@ def test_every_job_runs_without_an_error(stage: Stage, shop: Tenant, tmp_path: P
     # There is no such template, link and event: a message may be about what has gone meanwhile.
     jobs.send(jobs.MAKE_TEMPLATE, shop.actor.tenant_id, 0)
     jobs.send(jobs.MAKE_LINK, shop.actor.tenant_id, str(UUID(int=0)))
+    jobs.send(jobs.LOOK_AT_LINK, shop.actor.tenant_id, str(UUID(int=0)))
+    jobs.send(jobs.CLOSE_OTHER_LINKS, shop.actor.tenant_id, str(UUID(int=0)))
     jobs.send(jobs.HANDLE_STRIPE_EVENT, "evt_none")
 
     well = "SELECT count(*) FROM job_runs WHERE succeeded_at IS NOT NULL"

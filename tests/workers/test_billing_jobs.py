@@ -79,7 +79,7 @@ def test_what_was_asked_for_while_the_broker_was_away_is_found_by_the_sweeps(
     # The message is lost, and was sent a minute ago.
     stage.lose_messages()
     stage.execute("UPDATE billing_templates SET sent_at = sent_at - interval '1 minute'")
-    sweeps = {"SCHEDULE_STRIPE_SWEEP_TEMPLATES": "0.5", "SCHEDULE_STRIPE_SWEEP_LINKS": "0.5"}
+    sweeps = {"SCHEDULE_STRIPE_SWEEP_TEMPLATES": "0.5", "SCHEDULE_STRIPE_REQUEUE_LINKS": "0.5"}
     stage.start("worker", "beat", **asking, **sweeps)
     stage.until(lambda: is_active(shop))
     assert len(stripe.objects("price")) == 1

@@ -3,7 +3,9 @@
 from celery import shared_task
 
 from app import jobs
-from app.services.checkout_making import make_link, sweep_links
+from app.services.checkout_closing import close_other_links
+from app.services.checkout_making import make_link, requeue_links
+from app.services.checkout_sweeping import look_at_link, sweep_links
 from app.services.job_runs import run_noted
 from app.services.template_making import make_template, sweep_templates
 
@@ -26,7 +28,25 @@ def make_one_link(tenant_id: int, link_id: str) -> None:
     run_noted(jobs.MAKE_LINK, lambda: make_link(tenant_id, link_id))
 
 
-@shared_task(name=jobs.SWEEP_LINKS.name)
-def sweep_unmade_links() -> None:
+@shared_task(name=jobs.REQUEUE_LINKS.name)
+def requeue_unmade_links() -> None:
     """Have made what nobody has made yet."""
+    run_noted(jobs.REQUEUE_LINKS, requeue_links)
+
+
+@shared_task(name=jobs.LOOK_AT_LINK.name)
+def look_at_one_link(tenant_id: int, link_id: str) -> None:
+    """See what has become of a link."""
+    run_noted(jobs.LOOK_AT_LINK, lambda: look_at_link(tenant_id, link_id))
+
+
+@shared_task(name=jobs.CLOSE_OTHER_LINKS.name)
+def close_others(tenant_id: int, link_id: str) -> None:
+    """Close the buyer's other pages for base packages."""
+    run_noted(jobs.CLOSE_OTHER_LINKS, lambda: close_other_links(tenant_id, link_id))
+
+
+@shared_task(name=jobs.SWEEP_LINKS.name)
+def sweep_unsettled_links() -> None:
+    """See what was paid without our being told."""
     run_noted(jobs.SWEEP_LINKS, sweep_links)
