@@ -12,7 +12,8 @@ from app.db import transaction
 from app.domain import billing_tags
 from app.domain.billing import SubscriptionLinkStatus, link_id_of, may_become
 from app.errors import OverloadedError
-from app.gateways.billing import BillingGateway, CheckoutSession, CheckoutStatus, PaymentStatus
+from app.faults import in_words
+from app.gateways.billing import BillingGateway, CheckoutSession, CheckoutStatus, Lane, PaymentStatus
 from app.gateways.billing_errors import (
     BillingError,
     BillingNotConfiguredError,
@@ -73,7 +74,7 @@ def sweep_links(gateway: BillingGateway | None = None, run_seconds: float = RUN_
     """
     if gateway is None and not settings().stripe_api_key:
         return Swept(handled=0, set_aside=0, more=False)
-    return _Sweep(gateway or stripe_gateway(), time.monotonic() + run_seconds).run()
+    return _Sweep(gateway or stripe_gateway(Lane.SWEEPS), time.monotonic() + run_seconds).run()
 
 
 class _Sweep:
@@ -152,7 +153,7 @@ class _Sweep:
         name, link_id = jobs.SWEEP_LINKS.name, str(due.link_id)
         log.error("jobs.row_set_aside", job=name, tenant_id=due.tenant_id, row_id=link_id, exc_info=error)
         with transaction() as session:
-            records.set_aside(session, due.tenant_id, name, link_id, records.in_words(error), clock.now())
+            records.set_aside(session, due.tenant_id, name, link_id, in_words(error), clock.now())
 
 
 def _unknown_of(sessions: Sequence[CheckoutSession], tenant_ids: Collection[int]) -> list[tuple[CheckoutSession, Due]]:
