@@ -64,6 +64,18 @@ def test_who_pays_in_a_browser_is_sent_back_and_has_access_within_seconds(app: h
     assert (had["package"]["id"], had["status"]) == ("pro-plan", "ACTIVE")
 
 
+def test_who_pays_by_a_slow_bank_has_access_when_the_bank_has_paid(app: httpx.Client) -> None:
+    url = a_link(app, "judy")
+    with new_page() as page:
+        page.goto(url)
+        page.get_by_role("button", name="Pay later").click()
+        page.wait_for_url("**/docs?paid-by=judy")
+        assert not may_use(app, "judy")
+        page.goto(f"{httpx.URL(url).copy_with(raw_path=b'/')}")  # where the double shows its world
+        page.get_by_role("button", name="The bank pays").first.click()
+    wait_until(lambda: may_use(app, "judy"))
+
+
 def test_who_leaves_without_paying_is_sent_back_and_has_nothing(app: httpx.Client) -> None:
     url = a_link(app, "mallory")
     with new_page() as page:
