@@ -90,6 +90,8 @@ def _run_all(home: Home, settings: Settings) -> NoReturn:
         wait_until_ready(processes, settings.port)
         url = f"http://127.0.0.1:{settings.port}"
         published = {"METERLINE_URL": url, **keys, **{name: environment[name] for name in _PUBLISHED}}
+        if secret := environment.get("STRIPE_WEBHOOK_SECRET"):
+            published["METERLINE_WEBHOOK_SECRET"] = secret
         parts.enter_context(home.environment_published(published))
         _announce(home, published, stripe.get("STRIPE_API_BASE"))
         while True:

@@ -9,6 +9,7 @@ import httpx
 import pytest
 
 from app.domain.metering import LIMIT_WOULD_BE_EXCEEDED
+from tests.dev.starting import wait_until
 from tests.e2e.making import MakeDev
 from tests.e2e.readme import fenced, paste, section
 
@@ -53,6 +54,7 @@ def test_the_quick_start_does_what_it_says_and_nothing_is_lost_in_a_crash(dev_ho
             "METERLINE_URL",
             "METERLINE_ADMIN_KEY",
             "METERLINE_PUBLIC_KEY",
+            "METERLINE_WEBHOOK_SECRET",
             "DATABASE_URL",
             "REDIS_URL",
         }
@@ -93,3 +95,13 @@ def test_the_sample_calls_of_the_readme_work(make_dev: MakeDev) -> None:
     assert (over_rest["recorded"], over_rest["duplicate"]) == (True, True)
     # REST tells all that there is, GraphQL what was selected.
     assert over_graphql["consumption"].items() <= over_rest["consumption"].items()
+
+
+def test_the_sample_sale_of_the_readme_is_paid_and_gives_access(make_dev: MakeDev) -> None:
+    buyer, link, access = (make_dev.filled_in(call) for call in fenced(section("Sell through Stripe"), "sh"))
+    assert paste(buyer)["id"] == "ada"
+    page = paste(link)["url"]
+    assert paste(access)["access"] is False
+    # What the button on the page does.
+    httpx.post(page, data={"press": "pay"}, trust_env=False)
+    wait_until(lambda: paste(access)["access"] is True)
