@@ -79,7 +79,7 @@ class Settings(BaseSettings):
         description="what Stripe signs its webhooks to us with; two, separated by a comma, while one replaces the other",
     )
     subscription_link_wait_seconds: float = Field(
-        5.0, ge=0, le=25, allow_inf_nan=False, description="how long a caller waits for a link that a worker is making"
+        5.0, ge=0, le=25, allow_inf_nan=False, description="how long a caller waits for what a worker asks of Stripe"
     )
     subscription_link_retention_days: int = Field(
         90, ge=7, description="how long links are kept of which nothing can come any more"
@@ -101,6 +101,7 @@ class Settings(BaseSettings):
     schedule_stripe_sweep_templates: float = _period(60)
     schedule_stripe_requeue_links: float = _period(60)
     schedule_stripe_sweep_links: float = _period(600)
+    schedule_stripe_sweep_requests: float = _period(60)
     schedule_stripe_requeue_inbox: float = _period(60)
     schedule_stripe_catch_up_events: float = _period(300)
     schedule_maintenance_make_partitions: float = _period(86_400)

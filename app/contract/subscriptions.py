@@ -3,6 +3,7 @@
 from app.contract.packages import Package
 from app.contract.shapes import Command, Metadata, Timestamp, View
 from app.domain.subscribing import SubscriptionStatus
+from app.domain.subscription_requests import RequestKind, RequestStatus
 from app.domain.values import check_id, check_metadata, check_range
 from app.errors import InvalidInputError
 
@@ -59,8 +60,19 @@ class PendingChange(View):
     at: Timestamp
 
 
+class SubscriptionRequest(View):
+    """What was asked of the provider that bills a subscription. `package_id` is for a CHANGE."""
+
+    kind: RequestKind
+    status: RequestStatus
+    at_period_end: bool
+    package_id: str | None
+    error: str | None
+    asked_at: Timestamp
+
+
 class Subscription(View):
-    """`ends_at` is when access ends or ended; null while nobody has cancelled it."""
+    """`ends_at` is when access ends or ended; null while nobody has cancelled it. `last_request`: only if a provider bills it."""
 
     id: str
     user_id: str
@@ -71,3 +83,4 @@ class Subscription(View):
     metadata: Metadata
     package: Package
     pending_change: PendingChange | None
+    last_request: SubscriptionRequest | None

@@ -9,6 +9,8 @@ from typing import Protocol
 
 from app.domain.subscribing import LIVE_STATUSES, SubscriptionStatus
 
+_FINISHED = (SubscriptionStatus.CANCELLED, SubscriptionStatus.INCOMPLETE_EXPIRED)
+
 
 class Dated(Protocol):
     """A subscription as it is written down. It ends at `ends_at`, and so on: the moments themselves belong to what follows."""
@@ -35,6 +37,11 @@ class Changing(Dated, Protocol):
 def is_over(subscription: Dated, moment: datetime) -> bool:
     """Whether it has ended by its date."""
     return subscription.ends_at is not None and subscription.ends_at <= moment
+
+
+def is_finished(subscription: Dated, moment: datetime) -> bool:
+    """Whether nothing will become of it any more: of one that does not give access something still may."""
+    return subscription.status in _FINISHED or is_over(subscription, moment)
 
 
 def is_live(subscription: Dated, moment: datetime) -> bool:

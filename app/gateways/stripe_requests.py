@@ -54,10 +54,12 @@ def checkout(new: billing.NewCheckout) -> dict[str, Any]:
 
 def subscription_change(change: billing.SubscriptionChange) -> dict[str, Any]:
     """The parameters of a change to a subscription."""
-    items = [{"id": change.item_id, "price": change.price_id}] if change.item_id else None
+    items: list[dict[str, Any]] = [{"id": item_id, "deleted": True} for item_id in change.removed_item_ids]
+    if change.item_id:
+        items.append({"id": change.item_id, "price": change.price_id})
     return {
         "cancel_at_period_end": change.cancel_at_period_end,
-        "items": items,
-        "proration_behavior": items and ("create_prorations" if change.prorate else "none"),
+        "items": items or None,
+        "proration_behavior": None if not items else ("create_prorations" if change.prorate else "none"),
         "metadata": None if change.metadata is None else dict(change.metadata),
     }

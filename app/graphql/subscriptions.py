@@ -7,6 +7,7 @@ from app.contract.actors import Actor
 from app.contract.packages import Package
 from app.contract.shapes import build
 from app.contract.subscriptions import CancelSubscription, ChangeSubscription, Subscribe, Subscription
+from app.edge.subscriptions import cancel_subscription, change_subscription
 from app.edge.threads import in_thread
 from app.errors import InvalidInputError
 from app.graphql.arguments import listed
@@ -39,13 +40,13 @@ def register(schema_name: str) -> None:
     @resolver(schema_name, "Mutation.cancelSubscription")
     async def cancel(_parent: None, arguments: dict[str, Any], context: Request, _info: object) -> Subscription:
         command = CancelSubscription(at_period_end=bool(arguments.get("atPeriodEnd")))
-        return await in_thread(subscriptions.cancel_subscription, context.actor, arguments["id"], command)
+        return await cancel_subscription(context.actor, arguments["id"], command)
 
     @resolver(schema_name, "Mutation.changeSubscription")
     async def change(_parent: None, arguments: dict[str, Any], context: Request, _info: object) -> Subscription:
         asked = {"packageId": arguments["packageId"], "atPeriodEnd": bool(arguments.get("atPeriodEnd"))}
         command = build(ChangeSubscription, asked)
-        return await in_thread(subscriptions.change_subscription, context.actor, arguments["id"], command)
+        return await change_subscription(context.actor, arguments["id"], command)
 
     @resolver(schema_name, "PackageSubscription.plan")
     async def plan(parent: Subscription, _arguments: object, _context: Request, _info: object) -> Package:

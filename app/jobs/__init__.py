@@ -1,6 +1,7 @@
 """Jobs: what everybody else knows of the workers. Names, a broker, and whether somebody answers; the code is in `workers/`."""
 
 from app.jobs.catalogue import (
+    ACT_ON_REQUEST,
     CATCH_UP_STRIPE_EVENTS,
     CHECK_BOOKS,
     CHECK_BOOKS_OF,
@@ -20,6 +21,7 @@ from app.jobs.catalogue import (
     RESET_DUE,
     SETTLE_SUBSCRIPTIONS,
     SWEEP_LINKS,
+    SWEEP_REQUESTS,
     SWEEP_TEMPLATES,
     Job,
     Queue,
@@ -29,6 +31,7 @@ from app.jobs.probes import Messages, broker_answers, messages, worker_answers, 
 from app.jobs.sending import enqueue, send, wait_until_sent
 
 __all__ = [
+    "ACT_ON_REQUEST",
     "CATCH_UP_STRIPE_EVENTS",
     "CHECK_BOOKS",
     "CHECK_BOOKS_OF",
@@ -48,6 +51,7 @@ __all__ = [
     "RESET_DUE",
     "SETTLE_SUBSCRIPTIONS",
     "SWEEP_LINKS",
+    "SWEEP_REQUESTS",
     "SWEEP_TEMPLATES",
     "Job",
     "Messages",

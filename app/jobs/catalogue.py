@@ -73,6 +73,12 @@ CLOSE_OTHER_LINKS = Job(
 SWEEP_LINKS = _scheduled(
     "stripe.sweep_links", Queue.STRIPE, "looks at Stripe for what was paid by links, if no event told of it"
 )
+ACT_ON_REQUEST = Job("stripe.act_on_request", Queue.STRIPE, "has Stripe cancel or change a subscription that it bills")
+SWEEP_REQUESTS = _scheduled(
+    "stripe.sweep_requests",
+    Queue.STRIPE,
+    "has Stripe asked for cancellations and changes whose message was lost, or when it was away",
+)
 HANDLE_STRIPE_EVENT = Job("stripe.handle_event", Queue.STRIPE, "does what an event of Stripe's is a hint of")
 REQUEUE_STRIPE_INBOX = _scheduled(
     "stripe.requeue_inbox",
@@ -100,6 +106,8 @@ JOBS = (
     LOOK_AT_LINK,
     CLOSE_OTHER_LINKS,
     SWEEP_LINKS,
+    ACT_ON_REQUEST,
+    SWEEP_REQUESTS,
     HANDLE_STRIPE_EVENT,
     REQUEUE_STRIPE_INBOX,
     CATCH_UP_STRIPE_EVENTS,

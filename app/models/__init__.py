@@ -6,6 +6,7 @@ from app.models.jobs import BooksCheck, JobFault, JobRun, JobTurn
 from app.models.packages import Package, PackageBase, PackageFeature
 from app.models.reservations import Reservation
 from app.models.stripe import StripeCursor, StripeEvent, StripeObject
+from app.models.subscription_requests import SubscriptionRequest
 from app.models.subscriptions import PastPackage, Subscription
 from app.models.tenants import ApiKey, Tenant, UserTokenSecret
 from app.models.usage import Consumption, IdempotencyKey, UsageEvent
@@ -33,6 +34,7 @@ __all__ = [
     "StripeEvent",
     "StripeObject",
     "Subscription",
+    "SubscriptionRequest",
     "Tenant",
     "UsageEvent",
     "UsagePeriod",

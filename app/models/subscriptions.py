@@ -25,8 +25,10 @@ class Subscription(SQLModel, table=True):
     `changes_at` the package is `next_package_key`: reads look at the dates, so nothing waits for a job. `due_at` is when
     the job has something to write. `changed_at` is the last change; what the package was before it is in `PastPackage`.
 
-    With a `provider` it is a copy of an item of a subscription there, as that was at `synced_at`. `is_second_base`: somebody
-    paid for a base package beside another one; both are theirs until an operator has spoken with them.
+    With a `provider` it is a copy of an item of a subscription there, as that was at `synced_at`; what was paid once has the
+    session's id for both. The item's price is `provider_price_id`, or else `next_price_id`, that of `next_package_key`: a change
+    at the period's end is a new price at once, which is first paid then. `is_second_base`: somebody paid for a base package
+    beside another one; both are theirs until an operator has spoken with them.
     """
 
     __tablename__ = "subscriptions"
@@ -64,6 +66,7 @@ class Subscription(SQLModel, table=True):
     provider_subscription_id: str | None = Field(default=None, sa_column=text_column())
     provider_item_id: str | None = Field(default=None, sa_column=text_column())
     provider_price_id: str | None = Field(default=None, sa_column=text_column())
+    next_price_id: str | None = Field(default=None, sa_column=text_column())
     quantity: int | None = Field(default=None, sa_type=BigInteger)
     synced_at: datetime | None = Field(default=None, sa_column=moment(nullable=True))
     is_second_base: bool = Field(default=False, sa_column=Column(Boolean, nullable=False, server_default=text("false")))

@@ -34,6 +34,8 @@ _TWINS: Final[Mapping[str, str]] = {
     "CreateBillingTemplate": "CreateBillingTemplateInput",
     "UpdateBillingTemplate": "UpdateBillingTemplateInput",
     "GenerateSubscriptionLink": "Mutation.generateSubscriptionLink",
+    "RequestKind": "SubscriptionRequestKind",
+    "RequestStatus": "SubscriptionRequestStatus",
     "EndpointStatus": "WebhookEndpointStatus",
     "DeliveryStatus": "WebhookDeliveryStatus",
 }

@@ -7,7 +7,7 @@ from app.contract.billing import BillingTemplate, SubscriptionLink
 from app.contract.features import Feature
 from app.contract.packages import Package, PackageFeature, PackagePrice
 from app.contract.reservations import Reservation
-from app.contract.subscriptions import PendingChange, Subscription
+from app.contract.subscriptions import PendingChange, Subscription, SubscriptionRequest
 from app.contract.usage import (
     Consumption,
 )
@@ -21,6 +21,7 @@ from app.domain.metering import RecordUsageAction
 from app.domain.periods import ResetPeriod
 from app.domain.reservations import ReservationStatus
 from app.domain.subscribing import PackageStatus, SubscriptionStatus
+from app.domain.subscription_requests import RequestKind, RequestStatus
 from app.domain.usage_history import SeriesInterval
 from app.domain.webhooks import DeliveryStatus, EndpointStatus, WebhookEventType
 
@@ -107,6 +108,7 @@ ADAS_PRO = Subscription(
     metadata={},
     package=PRO,
     pending_change=None,
+    last_request=None,
 )
 ADAS_PRO_ENDING = Subscription(
     id="1042",
@@ -118,10 +120,33 @@ ADAS_PRO_ENDING = Subscription(
     metadata={},
     package=PRO,
     pending_change=None,
+    last_request=None,
 )
 ADAS_TRIAL = replace(ADAS_PRO, status=SubscriptionStatus.TRIALING, trial_ends_at="2026-03-19T10:00:00.000Z")
 ADAS_PRO_CHANGING = replace(ADAS_PRO, pending_change=PendingChange(package=MAX, at="2026-05-05T10:00:00.000Z"))
 ADAS_MAX = replace(ADAS_PRO, package=MAX)
+ADAS_PRO_ON_ITS_WAY = replace(
+    ADAS_PRO,
+    last_request=SubscriptionRequest(
+        kind=RequestKind.CANCEL,
+        status=RequestStatus.PENDING,
+        at_period_end=True,
+        package_id=None,
+        error=None,
+        asked_at="2026-04-07T12:00:00.000Z",
+    ),
+)
+ADAS_MAX_ON_ITS_WAY = replace(
+    ADAS_PRO,
+    last_request=SubscriptionRequest(
+        kind=RequestKind.CHANGE,
+        status=RequestStatus.PENDING,
+        at_period_end=False,
+        package_id="max",
+        error=None,
+        asked_at="2026-04-07T12:00:00.000Z",
+    ),
+)
 USED = Consumption(used=250, budget=1000, overage_enabled=False, reserved=0)
 USED_UP = Consumption(used=1000, budget=1000, overage_enabled=False, reserved=0)
 EVENT_ID = "70211"

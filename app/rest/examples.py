@@ -32,9 +32,11 @@ from app.rest.example_story import (
     ADAS_LINK,
     ADAS_LINK_TO_COME,
     ADAS_MAX,
+    ADAS_MAX_ON_ITS_WAY,
     ADAS_PRO,
     ADAS_PRO_CHANGING,
     ADAS_PRO_ENDING,
+    ADAS_PRO_ON_ITS_WAY,
     ADAS_TRIAL,
     API_CALLS,
     EVENT,
@@ -126,10 +128,13 @@ EXAMPLES: Final[dict[str, Examples]] = {
     ),
     "subscription": _of(ADAS_PRO),
     "subscriptions": _page(ADAS_PRO),
-    "cancelSubscription": _of(ADAS_PRO_ENDING, {"atPeriodEnd": True}),
+    "cancelSubscription": Examples(
+        {"Example": ADAS_PRO_ENDING}, {"Example": {"atPeriodEnd": True}}, {"Stripe is asked": ADAS_PRO_ON_ITS_WAY}
+    ),
     "changeSubscription": Examples(
         {"Changed": ADAS_MAX, "Will change": ADAS_PRO_CHANGING},
         {"Now": {"packageId": "max"}, "When the period ends": {"packageId": "max", "atPeriodEnd": True}},
+        {"Stripe is asked": ADAS_MAX_ON_ITS_WAY},
     ),
     "recordUsage": Examples(
         {

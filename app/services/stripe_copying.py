@@ -1,5 +1,6 @@
 """The rows of a copy: what Stripe says of a subscription is written, and told to whoever wants to know."""
 
+from collections.abc import Callable
 from datetime import datetime
 
 import structlog
@@ -17,7 +18,7 @@ from app.queries import packages as package_queries
 from app.queries import stripe_copies as queries
 from app.queries.subscriptions import live_subscriptions
 from app.services import subscription_news
-from app.services.subscription_dates import change_package
+from app.services.stripe_prices import follow_price
 from app.services.subscription_news import News
 
 log = structlog.get_logger(__name__)
@@ -25,8 +26,17 @@ log = structlog.get_logger(__name__)
 PROVIDER = "STRIPE"
 
 
-def write_copy(session: Session, owner: models.User, found: ProviderSubscription, tags: Metadata) -> None:
-    """Make the owner's subscriptions what Stripe says of this one. Under the owner's lock."""
+def write_copy(
+    session: Session,
+    owner: models.User,
+    found: ProviderSubscription,
+    tags: Metadata,
+    when_written: Callable[[Session], None],
+) -> None:
+    """Make the owner's subscriptions what Stripe says of this one. Under the owner's lock.
+
+    `when_written` is called in the same transaction, before anybody is told.
+    """
     now = clock.now()
     if found.status is StripeStatus.UNKNOWN:
         log.error("stripe.status_unknown", subscription_id=found.id)
@@ -39,11 +49,9 @@ def write_copy(session: Session, owner: models.User, found: ProviderSubscription
         package_key = _package_key(item, row, packages, found)
         if row is not None:
             before = _told(row)
-            change_package(session, row, package_key or row.package_key, now)
+            follow_price(session, row, item.price.id, package_key, now)
             if _copy(row, found, item, before, now):
                 news.append((_type_of_change(row), row))
-            if package_key is not None:
-                row.provider_price_id = item.price.id
         elif package_key is not None:
             row = _new_row(owner, found, item, package_key, now)
             _copy(row, found, item, _told(row), now)
@@ -55,6 +63,7 @@ def write_copy(session: Session, owner: models.User, found: ProviderSubscription
     session.flush()
     flag_second_bases(session, owner, found.id, now)
     session.flush()
+    when_written(session)
     subscription_news.announce(session, owner.tenant_id, news, now)
 
 
@@ -73,7 +82,7 @@ def _package_key(
     item: SubscriptionItem, row: models.Subscription | None, packages: dict[str, int], found: ProviderSubscription
 ) -> int | None:
     """What was bought stays what it was until its price is another, whatever became of the template meanwhile."""
-    if row is not None and row.provider_price_id == item.price.id:
+    if row is not None and item.price.id in (row.provider_price_id, row.next_price_id):
         return row.package_key
     package_key = packages.get(item.price.id)
     if package_key is None and item.price.meter_id is None:
@@ -110,7 +119,6 @@ def _copy(
     now: datetime,
 ) -> bool:
     """Whether others see that it is not what they were told before."""
-    row.next_package_key = row.changes_at = None
     row.status = status_of(found.status)
     row.trial_ends_at = found.trial_end
     row.ends_at = end_of(
@@ -144,7 +152,7 @@ def _drop(row: models.Subscription, now: datetime) -> bool:
     if row.status is SubscriptionStatus.CANCELLED:
         return False
     row.status, row.ends_at, row.updated_at = SubscriptionStatus.CANCELLED, min(row.ends_at or now, now), now
-    row.next_package_key = row.changes_at = None
+    row.next_package_key = row.changes_at = row.next_price_id = None
     return True
 
 

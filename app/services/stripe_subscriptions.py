@@ -3,9 +3,11 @@
 What is copied is what Stripe says when it is asked, so the order in which events come does not matter, nor does how often.
 """
 
+from collections.abc import Callable
 from enum import Enum, auto
 
 import structlog
+from sqlmodel import Session
 
 from app.db import transaction
 from app.gateways.billing import BillingGateway, Customer, Metadata, ProviderSubscription
@@ -29,8 +31,19 @@ class _Outcome(Enum):
     """Somebody else has copied it since we looked."""
 
 
-def copy_subscription(gateway: BillingGateway, subscription_id: str, tags: Metadata = _NO_TAGS) -> bool:
+def _nothing(_session: Session) -> None:
+    """For those who have nothing more to write."""
+
+
+def copy_subscription(
+    gateway: BillingGateway,
+    subscription_id: str,
+    tags: Metadata = _NO_TAGS,
+    when_written: Callable[[Session], None] = _nothing,
+) -> bool:
     """Bring our copy of a subscription up to date; whether it is ours. `tags`: metadata of ours that is known from elsewhere.
+
+    `when_written` is called in the transaction that writes the copy, before anybody is told; never, if others have written it.
 
     No lock is held while Stripe is asked. Who finds that somebody else has copied it meanwhile looks again, so what is written
     is never older than what was written before. If it was copied twice meanwhile, the second copy was begun after this call, and
@@ -44,7 +57,7 @@ def copy_subscription(gateway: BillingGateway, subscription_id: str, tags: Metad
     first = version = _version(subscription_id)
     for _ in range(_LOOKS):
         found = gateway.subscription(subscription_id)
-        outcome = _write(found, {**tags, **found.metadata}, customer, version)
+        outcome = _write(found, {**tags, **found.metadata}, customer, version, when_written)
         if outcome is _Outcome.UNKNOWN_BUYER:
             customer = gateway.customer(found.customer_id)
         elif outcome is not _Outcome.OUTDATED:
@@ -60,7 +73,13 @@ def _version(subscription_id: str) -> int:
         return queries.version(session, subscription_id)
 
 
-def _write(found: ProviderSubscription, tags: Metadata, customer: Customer | None, version: int) -> _Outcome:
+def _write(
+    found: ProviderSubscription,
+    tags: Metadata,
+    customer: Customer | None,
+    version: int,
+    when_written: Callable[[Session], None],
+) -> _Outcome:
     bought = Bought(found.id, found.live, found.customer_id, frozenset(item.price.id for item in found.items), tags)
     with transaction() as session:
         tenant_id = tenant_of(session, bought)
@@ -72,6 +91,6 @@ def _write(found: ProviderSubscription, tags: Metadata, customer: Customer | Non
         owner = locked_owner(session, tenant_id, bought, customer)
         if owner is None:
             return _Outcome.UNKNOWN_BUYER
-        write_copy(session, owner, found, tags)
+        write_copy(session, owner, found, tags, when_written)
         queries.note_copied(session, found.id)
         return _Outcome.COPIED

@@ -60,8 +60,10 @@ def _settle(session: Session, row: models.Subscription, now: datetime) -> Webhoo
     package_key, status = package_key_at(row, now), status_at(row, now)
     change_package(session, row, package_key, row.changes_at or now)
     if row.changes_at is not None and (row.changes_at <= now or status is SubscriptionStatus.CANCELLED):
+        if package_key == row.next_package_key:
+            row.provider_price_id = row.next_price_id or row.provider_price_id
         # What had not happened by the end never will.
-        row.next_package_key = row.changes_at = None
+        row.next_package_key = row.changes_at = row.next_price_id = None
     row.status, row.updated_at = status, now
     is_over = status is SubscriptionStatus.CANCELLED
     return WebhookEventType.SUBSCRIPTION_CANCELLED if is_over else WebhookEventType.SUBSCRIPTION_UPDATED

@@ -8,9 +8,10 @@ from sqlmodel import Session
 from app import models
 from app.clock import to_wire
 from app.contract.packages import Package
-from app.contract.subscriptions import PendingChange, Subscription
+from app.contract.subscriptions import PendingChange, Subscription, SubscriptionRequest
 from app.domain.subscription_dates import package_key_at, status_at, will_change
 from app.queries import packages as package_queries
+from app.queries import subscription_requests as request_queries
 from app.queries import subscriptions as queries
 from app.services.package_views import views_of as package_views
 
@@ -20,15 +21,24 @@ def views_of(
 ) -> list[Subscription]:
     """One tenant's subscriptions as they are now, in the same order. A fixed number of statements, however many."""
     user_ids = queries.user_ids(session, tenant_id, {row.user_key for row in rows})
+    billed = {row.id for row in rows if row.provider is not None}
+    requests = request_queries.last_requests(session, tenant_id, billed) if billed else {}
     keys = {key for row in rows for key in (row.package_key, row.next_package_key) if key is not None}
+    keys |= {request.package_key for request in requests.values() if request.package_key is not None}
     packages = package_queries.packages_by_key(session, tenant_id, keys)
     package_by_key = {
         package.key: view for package, view in zip(packages, package_views(session, tenant_id, packages), strict=True)
     }
-    return [_view(row, user_ids[row.user_key], package_by_key, now) for row in rows]
+    return [_view(row, user_ids[row.user_key], package_by_key, requests.get(row.id), now) for row in rows]
 
 
-def _view(row: models.Subscription, user_id: str, package_by_key: dict[int, Package], now: datetime) -> Subscription:
+def _view(
+    row: models.Subscription,
+    user_id: str,
+    package_by_key: dict[int, Package],
+    request: models.SubscriptionRequest | None,
+    now: datetime,
+) -> Subscription:
     return Subscription(
         id=str(row.id),
         user_id=user_id,
@@ -39,6 +49,18 @@ def _view(row: models.Subscription, user_id: str, package_by_key: dict[int, Pack
         metadata=row.metadata_,
         package=package_by_key[package_key_at(row, now)],
         pending_change=_pending_change(row, package_by_key, now),
+        last_request=None if request is None else _request(request, package_by_key),
+    )
+
+
+def _request(request: models.SubscriptionRequest, package_by_key: dict[int, Package]) -> SubscriptionRequest:
+    return SubscriptionRequest(
+        kind=request.kind,
+        status=request.status,
+        at_period_end=request.at_period_end,
+        package_id=package_by_key[request.package_key].id if request.package_key is not None else None,
+        error=request.error,
+        asked_at=to_wire(request.asked_at),
     )
 
 

@@ -14,9 +14,8 @@ from app.domain.subscribing import (
     SubscriptionStatus,
     check_changeable,
     check_subscribable,
-    end_of_paid_period,
 )
-from app.domain.subscription_dates import is_live
+from app.domain.subscription_dates import is_finished, is_live
 from app.domain.values import check_id
 from app.domain.webhooks import WebhookEventType
 from app.errors import PackageNotFoundError, SubscriptionError, SubscriptionNotFoundError, UserNotFoundError
@@ -27,15 +26,13 @@ from app.services.changes import stored_metadata
 from app.services.paging import key_after
 from app.services.row_ids import number_of
 from app.services.subscription_dates import change_package, settle
+from app.services.subscription_endings import end_here, end_of_period
 from app.services.subscription_news import announce
+from app.services.subscription_requests import check_changeable_where_billed, is_billed, request_cancel, request_change
 from app.services.subscription_views import views_of
 from app.settings import settings
 
-CREATED, UPDATED, CANCELLED = (
-    WebhookEventType.SUBSCRIPTION_CREATED,
-    WebhookEventType.SUBSCRIPTION_UPDATED,
-    WebhookEventType.SUBSCRIPTION_CANCELLED,
-)
+CREATED, UPDATED = WebhookEventType.SUBSCRIPTION_CREATED, WebhookEventType.SUBSCRIPTION_UPDATED
 
 
 def subscribe(actor: Actor, command: Subscribe) -> list[Subscription]:
@@ -77,7 +74,7 @@ def cancel_subscription(actor: Actor, subscription_id: str, command: CancelSubsc
     """End a subscription now or when its running period ends; a base takes the user's add-ons with it.
 
     An earlier end is never put off, and one that is over stays as it is: a repeat changes nothing. A change of package that
-    was to come at the end or after it is dropped.
+    was to come at the end or after it is dropped. One that is billed is ended there: that is asked for, nothing has changed yet.
 
     Raises:
         SubscriptionNotFoundError: there is none with this id.
@@ -85,13 +82,10 @@ def cancel_subscription(actor: Actor, subscription_id: str, command: CancelSubsc
     with transaction() as session:
         row = _locked(session, actor, subscription_id)
         now = clock.now()
-        if is_live(row, now):
-            ending = _ending_with(session, row, now)
-            settle(session, ending, now)
-            ends_at = _end_of_period(session, row, now) if command.at_period_end else now
-            ended = [one for one in ending if _end(one, ends_at, now)]
-            session.flush()
-            announce(session, actor.tenant_id, [(UPDATED if ends_at > now else CANCELLED, one) for one in ended], now)
+        if is_billed(row) and not is_finished(row, now):
+            request_cancel(session, row, now, at_period_end=command.at_period_end)
+        elif not is_billed(row) and is_live(row, now):
+            end_here(session, row, now, at_period_end=command.at_period_end)
         return _view(session, actor, row, now)
 
 
@@ -100,17 +94,19 @@ def change_subscription(actor: Actor, subscription_id: str, command: ChangeSubsc
 
     The last call counts: it replaces a change that is still to come, and a change to the present package takes it back. What
     was promised for the period's end happens, even if the package is archived by then or an add-on does not go with it. A
-    repeat changes nothing.
+    repeat changes nothing. One that is billed is changed there: that is asked for, nothing has changed yet.
 
     Raises:
         SubscriptionNotFoundError, PackageNotFoundError: an id that this tenant does not have.
         PackageStatusError: the new package is not PUBLISHED.
         SubscriptionError: the subscription is over or to an add-on, or ends before the change would come; the new package is
-            an add-on, or one of the user's add-ons does not go with it.
+            an add-on, or one of the user's add-ons does not go with it; where it is billed there is no price for the change.
     """
     with transaction() as session:
         row = _locked(session, actor, subscription_id)
         now = clock.now()
+        if not is_finished(row, now):
+            check_changeable_where_billed(row, now)
         live = queries.live_subscriptions(session, actor.tenant_id, row.user_key, now)
         present = next((package for subscription, package in live if subscription.id == row.id), None)
         if present is None:
@@ -124,7 +120,9 @@ def change_subscription(actor: Actor, subscription_id: str, command: ChangeSubsc
             addons = [package for _, package in live if package.is_addon]
             new_base, *held_addons = package_queries.sellables(session, actor.tenant_id, [package, *addons])
             check_changeable(new_base, held_addons)
-        if _arrange(session, row, package.key, now, at_period_end=command.at_period_end):
+        if is_billed(row):
+            request_change(session, row, package, now, at_period_end=command.at_period_end)
+        elif _arrange(session, row, package.key, now, at_period_end=command.at_period_end):
             session.flush()
             announce(session, actor.tenant_id, [(UPDATED, row)], now)
         return _view(session, actor, row, now)
@@ -209,33 +207,6 @@ def _locked(session: Session, actor: Actor, subscription_id: str) -> models.Subs
     return _found(session, actor, subscription_id)
 
 
-def _end_of_period(session: Session, row: models.Subscription, now: datetime) -> datetime:
-    units = queries.reset_periods_of(session, row.tenant_id, row.package_key)
-    return end_of_paid_period(row.started_at, units, now)
-
-
-def _ending_with(session: Session, row: models.Subscription, now: datetime) -> list[models.Subscription]:
-    """The subscription itself and, if it is to a base package, the user's live add-ons."""
-    live = queries.live_subscriptions(session, row.tenant_id, row.user_key, now)
-    is_addon = any(package.is_addon for subscription, package in live if subscription.id == row.id)
-    addons = [] if is_addon else [subscription for subscription, package in live if package.is_addon]
-    return [row, *addons]
-
-
-def _end(row: models.Subscription, ends_at: datetime, now: datetime) -> bool:
-    """False if it ends by then anyway, and no change of package is to come."""
-    first = min(ends_at, row.ends_at or ends_at)
-    is_changing = row.changes_at is not None and row.changes_at >= first
-    if row.ends_at == first and not is_changing:
-        return False
-    row.ends_at, row.updated_at = first, now
-    if is_changing:
-        row.next_package_key = row.changes_at = None
-    if first <= now:
-        row.status = SubscriptionStatus.CANCELLED
-    return True
-
-
 def _arrange(
     session: Session, row: models.Subscription, package_key: int, now: datetime, *, at_period_end: bool
 ) -> bool:
@@ -244,7 +215,7 @@ def _arrange(
     if at_period_end and package_key != row.package_key:
         if package_key == row.next_package_key:
             return False  # when it was asked for, its moment was promised too
-        changes_at = _end_of_period(session, row, now)
+        changes_at = end_of_period(session, row, now)
         if row.ends_at is not None and row.ends_at <= changes_at:
             raise SubscriptionError(f"Cannot change subscription {row.id} when its period ends: it is over then.")
     present = (row.package_key, row.next_package_key, row.changes_at)

@@ -38,6 +38,7 @@ from app.domain.metering import RecordUsageAction
 from app.domain.periods import ResetPeriod
 from app.domain.reservations import ReservationStatus
 from app.domain.subscribing import PackageStatus, SubscriptionStatus
+from app.domain.subscription_requests import RequestKind, RequestStatus
 from app.domain.usage_history import SeriesInterval
 from app.domain.webhooks import DeliveryStatus, EndpointStatus, WebhookEventType
 from app.rest.openapi import openapi_document, operations
@@ -56,6 +57,7 @@ _VIEWS: dict[str, type[shapes.View]] = {
     "GeneratedUserToken": users.GeneratedUserToken,
     "PackageSubscription": subscriptions.Subscription,
     "PendingChange": subscriptions.PendingChange,
+    "SubscriptionRequest": subscriptions.SubscriptionRequest,
     "Consumption": usage.Consumption,
     "RecordedUsages": usage.RecordedUsages,
     "UsageResult": usage.UsageResult,
@@ -121,6 +123,8 @@ _ENUMS: dict[str, type[StrEnum]] = {
     "PackageStatus": PackageStatus,
     "ResetPeriod": ResetPeriod,
     "SubscriptionStatus": SubscriptionStatus,
+    "SubscriptionRequestKind": RequestKind,
+    "SubscriptionRequestStatus": RequestStatus,
     "ReservationStatus": ReservationStatus,
     "RecordUsageAction": RecordUsageAction,
     "SeriesInterval": SeriesInterval,

@@ -17,7 +17,8 @@ _PACKAGE = """{
 }"""
 _SUBSCRIPTION = (
     f"{{ id userId status startedAt endsAt trialEndsAt metadata package {_PACKAGE} "
-    f"pendingChange {{ at package {_PACKAGE} }} }}"
+    f"pendingChange {{ at package {_PACKAGE} }} "
+    "lastRequest { kind status atPeriodEnd packageId error askedAt } }"
 )
 _CONSUMPTION = "{ used budget overageEnabled reserved }"
 
