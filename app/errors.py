@@ -26,6 +26,7 @@ words here: each door owns the table that maps codes to its own shapes (`app/gra
     │       ├── RevertError             a usage event that nothing can be taken back of
     │       ├── ReservationError        a reservation that is settled already, or has expired
     │       ├── SubscriptionLinkError   no such billing template, one that is not on sale, Stripe refuses, or no URL yet
+    │       ├── PortalLinkError         a user who is no customer of the payment provider's, or Stripe refuses
     │       └── WebhookError            one endpoint too many, or nothing that could be sent to it now
     ├── AuthenticationError             UNAUTHENTICATED: no, a bad or a wrong kind of credential
     └── OverloadedError                 OVERLOADED: busy or away; the same call may work in a moment
@@ -150,6 +151,10 @@ class ReservationError(ConflictError):
 
 
 class SubscriptionLinkError(ConflictError):
+    pass
+
+
+class PortalLinkError(ConflictError):
     pass
 
 

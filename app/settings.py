@@ -102,6 +102,7 @@ class Settings(BaseSettings):
     schedule_stripe_requeue_links: float = _period(60)
     schedule_stripe_sweep_links: float = _period(600)
     schedule_stripe_sweep_requests: float = _period(60)
+    schedule_stripe_drop_portal_links: float = _period(60)
     schedule_stripe_requeue_inbox: float = _period(60)
     schedule_stripe_catch_up_events: float = _period(300)
     schedule_maintenance_make_partitions: float = _period(86_400)

@@ -75,6 +75,15 @@ class GenerateSubscriptionLink(Command):
         check_return_url("cancelUrl", self.cancel_url)
 
 
+class GeneratePortalLink(Command):
+    """A page on which a user looks after payment methods and subscriptions. They come back to `return_url`."""
+
+    return_url: str
+
+    def __post_init__(self) -> None:
+        check_return_url("returnUrl", self.return_url)
+
+
 def _check_money(amount: int, currency: str, interval: str | None) -> None:
     check_range("amount", amount, at_least=0)
     if not _CURRENCY.fullmatch(currency):
@@ -110,3 +119,9 @@ class SubscriptionLink(View):
     template_id: str
     created_at: Timestamp
     expires_at: Timestamp | None
+
+
+class PortalLink(View):
+    """Whoever has `url` is taken for the customer. It is for the next minutes."""
+
+    url: str

@@ -26,6 +26,15 @@ class SubscriptionLinkStatus(StrEnum):
     FAILED = "FAILED"
 
 
+class PortalLinkStatus(StrEnum):
+    """TAKEN: whoever asked has it, so nobody else gets it."""
+
+    PENDING = "PENDING"
+    OPEN = "OPEN"
+    TAKEN = "TAKEN"
+    FAILED = "FAILED"
+
+
 _NEXT: Final = {
     SubscriptionLinkStatus.PENDING: (
         SubscriptionLinkStatus.UNPAID,

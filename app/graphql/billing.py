@@ -7,13 +7,16 @@ from app.contract.actors import Actor
 from app.contract.billing import (
     BillingTemplate,
     CreateBillingTemplate,
+    GeneratePortalLink,
     GenerateSubscriptionLink,
+    PortalLink,
     SubscriptionLink,
     UpdateBillingTemplate,
 )
 from app.contract.shapes import build
 from app.domain.billing import SubscriptionLinkStatus
 from app.edge.checkout_links import generate_link
+from app.edge.portal_links import generate_portal_link
 from app.edge.threads import in_thread
 from app.errors import SubscriptionLinkError
 from app.graphql.arguments import listed
@@ -67,6 +70,11 @@ def _register_links(schema_name: str) -> None:
         _parent: None, arguments: dict[str, Any], context: Request, _info: object
     ) -> SubscriptionLink:
         return await _generated(context.actor, arguments)
+
+    @resolver(schema_name, "Mutation.generatePortalLink")
+    async def portal(_parent: None, arguments: dict[str, Any], context: Request, _info: object) -> PortalLink:
+        command = build(GeneratePortalLink, {"returnUrl": arguments["returnUrl"]})
+        return await generate_portal_link(context.actor, arguments["userId"], command)
 
 
 async def _generated(actor: Actor, arguments: dict[str, Any]) -> SubscriptionLink:

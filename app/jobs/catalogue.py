@@ -79,6 +79,8 @@ SWEEP_REQUESTS = _scheduled(
     Queue.STRIPE,
     "has Stripe asked for cancellations and changes whose message was lost, or when it was away",
 )
+MAKE_PORTAL_LINK = Job("stripe.make_portal_link", Queue.STRIPE, "has Stripe make a page of the customer portal")
+DROP_PORTAL_LINKS = _scheduled("stripe.drop_portal_links", Queue.STRIPE, "forgets links to the customer portal")
 HANDLE_STRIPE_EVENT = Job("stripe.handle_event", Queue.STRIPE, "does what an event of Stripe's is a hint of")
 REQUEUE_STRIPE_INBOX = _scheduled(
     "stripe.requeue_inbox",
@@ -108,6 +110,8 @@ JOBS = (
     SWEEP_LINKS,
     ACT_ON_REQUEST,
     SWEEP_REQUESTS,
+    MAKE_PORTAL_LINK,
+    DROP_PORTAL_LINKS,
     HANDLE_STRIPE_EVENT,
     REQUEUE_STRIPE_INBOX,
     CATCH_UP_STRIPE_EVENTS,

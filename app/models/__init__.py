@@ -4,6 +4,7 @@ from app.models.billing import BillingTemplate, CheckoutLink
 from app.models.features import Feature
 from app.models.jobs import BooksCheck, JobFault, JobRun, JobTurn
 from app.models.packages import Package, PackageBase, PackageFeature
+from app.models.portal_links import PortalLink
 from app.models.reservations import Reservation
 from app.models.stripe import StripeCursor, StripeEvent, StripeObject
 from app.models.subscription_requests import SubscriptionRequest
@@ -29,6 +30,7 @@ __all__ = [
     "PackageBase",
     "PackageFeature",
     "PastPackage",
+    "PortalLink",
     "Reservation",
     "StripeCursor",
     "StripeEvent",

@@ -34,6 +34,7 @@ _TWINS: Final[Mapping[str, str]] = {
     "CreateBillingTemplate": "CreateBillingTemplateInput",
     "UpdateBillingTemplate": "UpdateBillingTemplateInput",
     "GenerateSubscriptionLink": "Mutation.generateSubscriptionLink",
+    "GeneratePortalLink": "Mutation.generatePortalLink",
     "RequestKind": "SubscriptionRequestKind",
     "RequestStatus": "SubscriptionRequestStatus",
     "EndpointStatus": "WebhookEndpointStatus",

@@ -77,6 +77,9 @@ KINDS: Final[Mapping[type[MeterlineError], Kind]] = {
     errors.SubscriptionLinkError: Kind(
         409, "Link not possible", "There is no such billing template, it is not on sale, or Stripe refuses it."
     ),
+    errors.PortalLinkError: Kind(
+        409, "Portal not possible", "The user is no customer of the payment provider's, or Stripe refuses it."
+    ),
     errors.WebhookError: Kind(
         409,
         "Webhook not possible",

@@ -9,6 +9,7 @@ from typing import Any, Final
 
 from msgspec.structs import replace
 
+from app.contract.billing import PortalLink
 from app.contract.reservations import ReservedUsage
 from app.contract.shapes import Page, View
 from app.contract.usage import (
@@ -215,6 +216,10 @@ EXAMPLES: Final[dict[str, Examples]] = {
         {"Is being made": ADAS_LINK_TO_COME},
     ),
     "subscriptionLink": _of(ADAS_LINK),
+    "generatePortalLink": _of(
+        PortalLink(url="https://billing.stripe.com/p/session/test_YWNjdF8x"),
+        {"returnUrl": "https://example.com/account"},
+    ),
     "createWebhookEndpoint": _of(
         HOOK_WITH_SECRET,
         {

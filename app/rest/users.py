@@ -5,8 +5,10 @@ from litestar.di import NamedDependency
 from litestar.params import JSONBody
 
 from app.contract.actors import Actor
+from app.contract.billing import GeneratePortalLink, PortalLink
 from app.contract.shapes import Page, PageRequest
 from app.contract.users import CreateUser, GeneratedUserToken, UpdateUser, User
+from app.edge.portal_links import generate_portal_link
 from app.edge.threads import in_thread
 from app.rest.parameters import UserId
 from app.rest.problems import read_problems, write_problems
@@ -46,3 +48,15 @@ class Users(Controller):
     async def generate_token(self, actor: NamedDependency[Actor], user_id: UserId) -> GeneratedUserToken:
         """A token for the client API that speaks for this user for 30 days."""
         return await in_thread(tokens.generate_user_token, actor, user_id)
+
+    @post(
+        "/{userId:str}/portal-link",
+        operation_id="generatePortalLink",
+        summary="Generate a link to the customer portal",
+        responses=write_problems(404, 409),
+    )
+    async def generate_portal_link(
+        self, actor: NamedDependency[Actor], user_id: UserId, data: JSONBody[GeneratePortalLink]
+    ) -> PortalLink:
+        """A page of Stripe's on which the user looks after payment methods and subscriptions. It is for the next minutes."""
+        return await generate_portal_link(actor, user_id, data)

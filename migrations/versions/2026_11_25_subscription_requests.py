@@ -1,4 +1,6 @@
-"""What is asked of Stripe about subscriptions that it bills; a change at the period's end has its price before it begins.
+"""What is asked of Stripe about subscriptions that it bills, and links to its customer portal.
+
+A change at the period's end has its price before it begins.
 
 The release before this one goes on beside it, but a change at the period's end that this one has asked Stripe for is a change at
 once for a worker of the release before: stop the old workers before callers use it.
@@ -16,6 +18,11 @@ depends_on = None
 
 
 def upgrade() -> None:
+    _keep_requests()
+    _keep_portal_links()
+
+
+def _keep_requests() -> None:
     op.add_column("subscriptions", sa.Column("next_price_id", sa.Text(), nullable=True))
     op.create_table(
         "subscription_requests",
@@ -70,7 +77,29 @@ def upgrade() -> None:
     )
 
 
+def _keep_portal_links() -> None:
+    op.create_table(
+        "portal_links",
+        sa.Column("tenant_id", sa.Integer(), nullable=False),
+        sa.Column("id", sa.Uuid(), nullable=False),
+        sa.Column("user_key", sa.BigInteger(), nullable=False),
+        sa.Column("return_url", sa.Text(), nullable=False),
+        sa.Column("status", _choice("status", "PENDING", "OPEN", "TAKEN", "FAILED"), nullable=False),
+        sa.Column("url", sa.Text(), nullable=True),
+        sa.Column("error", sa.Text(), nullable=True),
+        sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("sent_at", sa.DateTime(timezone=True), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["tenant_id", "user_key"], ["users.tenant_id", "users.key"], name="fk_portal_links_tenant_id_user_key_users"
+        ),
+        sa.PrimaryKeyConstraint("tenant_id", "id", name="pk_portal_links"),
+    )
+    op.create_index("ix_portal_links_tenant_id_user_key", "portal_links", ["tenant_id", "user_key"])
+    op.create_index("ix_portal_links_tenant_id_created_at", "portal_links", ["tenant_id", "created_at"])
+
+
 def downgrade() -> None:
+    op.drop_table("portal_links")
     op.drop_table("subscription_requests")
     op.drop_column("subscriptions", "next_price_id")
 

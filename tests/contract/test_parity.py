@@ -84,6 +84,7 @@ _VIEWS: dict[str, type[shapes.View]] = {
     "PackageOffer": explanations.PackageOffer,
     "BillingTemplate": billing.BillingTemplate,
     "SubscriptionLink": billing.SubscriptionLink,
+    "PortalLink": billing.PortalLink,
     "WebhookEndpoint": webhooks.WebhookEndpoint,
     "WebhookDelivery": webhooks.WebhookDelivery,
     "RedeliveredWebhooks": webhooks.RedeliveredWebhooks,

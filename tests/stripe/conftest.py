@@ -7,6 +7,7 @@ import stripe
 
 from app.gateways.stripe import StripeGateway
 from app.gateways.stripe_double import StripeDouble
+from app.settings import settings
 from tests.environment import environment
 from tests.gateways.takers import Taker
 from tests.services.shop import Shop
@@ -36,3 +37,13 @@ def market(product: str, tenant: Tenant, double: StripeDouble) -> Iterator[Marke
         gateway = StripeGateway(API_KEY, base=double.url, tries_again=0)
         dashboard = stripe.StripeClient(API_KEY, base_addresses={"api": double.url}).v1
         yield Market(Shop(tenant.actor), tenant.app_id, double, gateway, taker, dashboard)
+
+
+@pytest.fixture
+def impatient(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Callers do not wait for workers at all."""
+    monkeypatch.setenv("SUBSCRIPTION_LINK_WAIT_SECONDS", "0")
+    settings.cache_clear()
+    yield
+    monkeypatch.undo()
+    settings.cache_clear()

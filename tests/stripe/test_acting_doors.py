@@ -7,7 +7,6 @@ from contextlib import contextmanager
 import pytest
 
 from app.main import create_app
-from app.settings import settings
 from tests.contract.callers import Caller, running
 from tests.stripe.market import Market
 from tests.stripe.requests import work
@@ -25,16 +24,6 @@ async def caller(market: Market, tenant: Tenant) -> AsyncIterator[Caller]:
     app = create_app()
     async with running(app):
         yield Caller(app, tenant.secret_key)
-
-
-@pytest.fixture
-def impatient(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Callers do not wait for workers at all."""
-    monkeypatch.setenv("SUBSCRIPTION_LINK_WAIT_SECONDS", "0")
-    settings.cache_clear()
-    yield
-    monkeypatch.undo()
-    settings.cache_clear()
 
 
 @contextmanager

@@ -34,6 +34,7 @@ def test_every_job_runs_without_an_error(stage: Stage, shop: Tenant, tmp_path: P
     jobs.send(jobs.LOOK_AT_LINK, shop.actor.tenant_id, str(UUID(int=0)))
     jobs.send(jobs.CLOSE_OTHER_LINKS, shop.actor.tenant_id, str(UUID(int=0)))
     jobs.send(jobs.ACT_ON_REQUEST, shop.actor.tenant_id, str(UUID(int=0)))
+    jobs.send(jobs.MAKE_PORTAL_LINK, shop.actor.tenant_id, str(UUID(int=0)))
     jobs.send(jobs.HANDLE_STRIPE_EVENT, "evt_none")
 
     well = "SELECT count(*) FROM job_runs WHERE succeeded_at IS NOT NULL"

@@ -7,6 +7,7 @@ from app.services.checkout_closing import close_other_links
 from app.services.checkout_making import make_link, requeue_links
 from app.services.checkout_sweeping import look_at_link, sweep_links
 from app.services.job_runs import run_noted
+from app.services.portal_making import drop_portal_links, make_portal_link
 from app.services.template_making import make_template, sweep_templates
 
 
@@ -50,3 +51,15 @@ def close_others(tenant_id: int, link_id: str) -> None:
 def sweep_unsettled_links() -> None:
     """See what was paid without our being told."""
     run_noted(jobs.SWEEP_LINKS, sweep_links)
+
+
+@shared_task(name=jobs.MAKE_PORTAL_LINK.name)
+def make_one_portal_link(tenant_id: int, link_id: str) -> None:
+    """Have Stripe make a page of the customer portal."""
+    run_noted(jobs.MAKE_PORTAL_LINK, lambda: make_portal_link(tenant_id, link_id))
+
+
+@shared_task(name=jobs.DROP_PORTAL_LINKS.name)
+def forget_portal_links() -> None:
+    """Forget links that were for the minute in which they were made."""
+    run_noted(jobs.DROP_PORTAL_LINKS, drop_portal_links)
