@@ -180,14 +180,26 @@ class StripeGateway:
         return stripe_objects.checkout_session(_one(self._api.checkout.sessions.expire, session_id))
 
     def subscription(self, subscription_id: str) -> billing.ProviderSubscription:
-        return stripe_objects.subscription(_one(self._api.subscriptions.retrieve, subscription_id))
+        return self._whole(_one(self._api.subscriptions.retrieve, subscription_id))
 
     def subscriptions(
         self, *, customer_id: str | None = None, after: str | None = None
     ) -> billing.Page[billing.ProviderSubscription]:
-        return _page(
-            self._api.subscriptions.list, stripe_objects.subscription, after, status="all", customer=customer_id
-        )
+        return _page(self._api.subscriptions.list, self._whole, after, status="all", customer=customer_id)
+
+    def _whole(self, found: Mapping[str, Any]) -> billing.ProviderSubscription:
+        """Only the first items come with a subscription. If there are more, all are asked for."""
+        if not found["items"]["has_more"]:
+            return stripe_objects.subscription(found)
+        items: list[Mapping[str, Any]] = []
+        page = self._items_page(found["id"], None)
+        while page.next_after is not None:
+            items += page.items
+            page = self._items_page(found["id"], page.next_after)
+        return stripe_objects.subscription({**found, "items": {"data": [*items, *page.items]}})
+
+    def _items_page(self, subscription_id: str, after: str | None) -> billing.Page[Mapping[str, Any]]:
+        return _page(self._api.subscription_items.list, lambda item: item, after, subscription=subscription_id)
 
     def change_subscription(
         self, subscription_id: str, change: billing.SubscriptionChange, *, key: str
@@ -198,10 +210,10 @@ class StripeGateway:
             _existing(subscription_id),
             **stripe_requests.subscription_change(change),
         )
-        return stripe_objects.subscription(changed)
+        return self._whole(changed)
 
     def cancel_subscription(self, subscription_id: str) -> billing.ProviderSubscription:
-        return stripe_objects.subscription(_one(self._api.subscriptions.cancel, subscription_id))
+        return self._whole(_one(self._api.subscriptions.cancel, subscription_id))
 
     def invoice(self, invoice_id: str) -> billing.Invoice:
         return stripe_objects.invoice(_one(self._api.invoices.retrieve, invoice_id))

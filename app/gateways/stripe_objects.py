@@ -14,8 +14,10 @@ Object = Mapping[str, Any]
 
 
 def product(it: Object) -> billing.Product:
-    """A product."""
-    return billing.Product(id=it["id"], name=it["name"], active=it["active"], metadata=_metadata(it))
+    """A product. One that was deleted is told of by its id alone, and is not for sale."""
+    return billing.Product(
+        id=it["id"], name=it.get("name") or "", active=it.get("active", False), metadata=_metadata(it)
+    )
 
 
 def price(it: Object) -> billing.Price:
@@ -73,7 +75,7 @@ def checkout_session(it: Object) -> billing.CheckoutSession:
 
 
 def subscription(it: Object) -> billing.ProviderSubscription:
-    """A subscription, with its first ten items: more are on further pages, and none of ours has so many."""
+    """A subscription, with the items that are given: of many, Stripe puts in the first ones only."""
     return billing.ProviderSubscription(
         id=it["id"],
         customer_id=_id(it["customer"]) or "",

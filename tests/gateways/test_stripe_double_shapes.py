@@ -36,6 +36,7 @@ PARAMETERS = {
     "GET /v1/subscriptions": "_subscription_list_params.SubscriptionListParams",
     "POST /v1/subscriptions/:id": "_subscription_update_params.SubscriptionUpdateParams",
     "DELETE /v1/subscriptions/:id": "_subscription_cancel_params.SubscriptionCancelParams",
+    "GET /v1/subscription_items": "_subscription_item_list_params.SubscriptionItemListParams",
     "GET /v1/invoices": "_invoice_list_params.InvoiceListParams",
     "GET /v1/events": "_event_list_params.EventListParams",
     "POST /v1/webhook_endpoints": "_webhook_endpoint_create_params.WebhookEndpointCreateParams",
@@ -179,6 +180,7 @@ def everything_asked(double: StripeDouble) -> Recording:
     for each in (api.products, api.prices, api.customers, api.invoices, api.billing.meters, api.checkout.sessions):
         each.list({"limit": 100})
     api.subscriptions.list({"status": "all", "expand": ["data.customer"]})
+    api.subscription_items.list({"subscription": subscription.id})
     found = api.events.list({"limit": 100})
     api.events.retrieve(found.data[0].id)
     api.billing.meters.deactivate(meter.id)

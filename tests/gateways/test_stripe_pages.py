@@ -1,10 +1,12 @@
 """Lists longer than a page are read to their end, each object once."""
 
 from datetime import UTC, datetime
+from typing import Any
 
-from app.gateways.billing import BillingEvent, Page
+from app.gateways.billing import BillingEvent, Page, SubscriptionChange
 from app.gateways.stripe import StripeGateway
 from app.gateways.stripe_double import StripeDouble
+from tests.gateways.shop import Shop
 
 MANY = 230
 
@@ -55,3 +57,31 @@ def test_a_customer_behind_the_first_page_of_the_same_email_is_found(gateway: St
 
     made = [find(number) for number in range(120)]
     assert find(0) == made[0]
+
+
+def test_a_subscription_has_all_its_items_wherever_it_is_read(shop: Shop, dashboard: Any) -> None:
+    few = shop.subscribed()
+    customer = dashboard.customers.create({"email": "ann@example.com"})
+    wanted = [{"price": shop.monthly, "quantity": number} for number in range(1, 26)]
+    many = dashboard.subscriptions.create({"customer": customer.id, "items": wanted})
+    assert (len(many["items"]["data"]), many["items"]["has_more"]) == (10, True)
+
+    quantities = list(range(1, 26))
+    found = shop.gateway.subscription(many.id)
+    assert [each.quantity for each in found.items] == quantities
+    assert len({each.id for each in found.items}) == 25
+    before = len(shop.double.world.requests())
+    assert shop.gateway.subscriptions().items == [found, shop.gateway.subscription(few.id)]
+    paths = [each.path for each in shop.double.world.requests()[before:]]
+    assert paths == ["/v1/subscriptions", "/v1/subscription_items", f"/v1/subscriptions/{few.id}"]
+    change = SubscriptionChange(cancel_at_period_end=True)
+    changed = shop.gateway.change_subscription(many.id, change, key="end")
+    ended = shop.gateway.cancel_subscription(many.id)
+    assert ([len(each.items) for each in (changed, ended)], ended.status) == ([25, 25], "canceled")
+
+
+def test_more_items_than_a_page_are_read_to_the_end(shop: Shop, dashboard: Any) -> None:
+    customer = dashboard.customers.create({"email": "ann@example.com"})
+    wanted = [{"price": shop.monthly, "quantity": number} for number in range(1, 121)]
+    many = dashboard.subscriptions.create({"customer": customer.id, "items": wanted})
+    assert [each.quantity for each in shop.gateway.subscription(many.id).items] == list(range(1, 121))

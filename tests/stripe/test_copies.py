@@ -308,3 +308,19 @@ async def test_a_customer_who_was_deleted_at_stripe_is_nobodys_and_has_nothing(p
     assert (pro.states(), pro.may(), pro.waiting()) == ([("pro", "CANCELLED")], False, 0)
     copy_subscription(pro.gateway, subscription_id)
     assert pro.ask("SELECT billing_id FROM users WHERE tenant_id = :tenant_id") == [(None,)]
+
+
+async def test_of_25_items_each_is_a_subscription_and_none_that_was_not_told_at_once_is_taken_for_dropped(
+    pro: Market,
+) -> None:
+    pro.sell("extra", 500, is_addon=True)
+    subscription_id = await pro.buy("pro")
+    more = [{"price": pro.prices["extra"], "quantity": number} for number in range(1, 25)]
+    pro.dashboard.subscriptions.update(subscription_id, params={"items": more})
+    await pro.hear()
+    assert pro.states() == [("pro", "ACTIVE"), *[("extra", "ACTIVE")] * 24]
+    pro.double.world.arrange_end(subscription_id, at_period_end=True)
+    await pro.hear()
+    assert pro.states() == [("pro", "ACTIVE"), *[("extra", "ACTIVE")] * 24]
+    quantities = "SELECT quantity FROM subscriptions WHERE tenant_id = :tenant_id ORDER BY id"
+    assert pro.ask(quantities) == [(1,), *[(number,) for number in range(1, 25)]]

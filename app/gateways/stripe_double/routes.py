@@ -13,6 +13,7 @@ from app.gateways.stripe_double import (
     customers,
     events,
     invoices,
+    items,
     meters,
     portal,
     subscriptions,
@@ -71,6 +72,7 @@ ROUTES = (
     Route("GET", "/v1/subscriptions/:id", _NOTHING, subscriptions.subscription),
     Route("POST", "/v1/subscriptions/:id", subscriptions.CHANGED_SUBSCRIPTION, subscriptions.change_subscription),
     Route("DELETE", "/v1/subscriptions/:id", subscriptions.CANCELLED_SUBSCRIPTION, subscriptions.cancel_subscription),
+    Route("GET", "/v1/subscription_items", items.SUBSCRIPTION_ITEMS, items.subscription_items),
     Route("POST", "/v1/subscriptions/:id/resume", _NOTHING, subscriptions.resume_subscription),
     Route("GET", "/v1/invoices", invoices.INVOICES, invoices.invoices),
     Route("GET", "/v1/invoices/:id", _NOTHING, invoices.invoice),
@@ -99,5 +101,5 @@ def call(account: Account, method: str, path: str, given: dict[str, Any]) -> Jso
         ids = route.ids_in(method, path)
         if ids is not None:
             paths = _EXPAND(given.pop("expand", []), "expand")
-            return expanded(account, route.handler(account, route.parameters(given, ""), *ids), paths)
+            return items.cut(expanded(account, route.handler(account, route.parameters(given, ""), *ids), paths))
     raise ProblemError(f"Unrecognized request URL ({method}: {path}).", status=404)
