@@ -105,6 +105,8 @@ class Settings(BaseSettings):
     schedule_stripe_drop_portal_links: float = _period(60)
     schedule_stripe_requeue_inbox: float = _period(60)
     schedule_stripe_catch_up_events: float = _period(300)
+    schedule_stripe_compare_subscriptions: float = _period(86_400)
+    schedule_stripe_check_prices: float = _period(86_400)
     schedule_maintenance_make_partitions: float = _period(86_400)
     schedule_maintenance_prune: float = _period(86_400)
     schedule_maintenance_check_books: float = _period(86_400)

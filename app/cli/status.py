@@ -92,6 +92,9 @@ def _print_records(records: Records, now: datetime) -> None:
         click.echo(f"{'waiting':<16} {one.kind}: {said}")
     click.echo(f"rows set aside   {records.rows_set_aside.count:,}")
     click.echo(f"books            {records.books_differences:,} differences at the last check")
+    for check in records.stripe_checks:
+        said = f"{check.differences:,} differences {_ago(check.checked_at, now)}, {check.left:,} left"
+        click.echo(f"{'Stripe':<16} {check.name}: {said}")
     click.echo(f"dead webhooks    {records.dead_webhooks.count:,}")
     until = records.ledger_covered_until
     click.echo(f"ledger's months  {f'until {until:%Y-%m-%d}' if until else 'none'}")

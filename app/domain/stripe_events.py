@@ -1,5 +1,7 @@
 """Which of Stripe's events say something to us. Each is only a hint: what happened is read from the object itself."""
 
+from collections.abc import Sequence
+
 SUBSCRIPTION_EVENTS = (
     "customer.subscription.created",
     "customer.subscription.updated",
@@ -20,5 +22,22 @@ CHECKOUT_EVENTS = (
 )
 CUSTOMER_EVENTS = ("customer.deleted",)
 
-# At most 20, for Stripe's list of events takes no more.
-WANTED_EVENTS = (*SUBSCRIPTION_EVENTS, *INVOICE_EVENTS, *CHECKOUT_EVENTS, *CUSTOMER_EVENTS)
+PRICE_EVENTS = ("price.updated", "price.deleted")
+PRODUCT_EVENTS = ("product.updated", "product.deleted")
+
+WANTED_EVENTS = (
+    *SUBSCRIPTION_EVENTS,
+    *INVOICE_EVENTS,
+    *CHECKOUT_EVENTS,
+    *CUSTOMER_EVENTS,
+    *PRICE_EVENTS,
+    *PRODUCT_EVENTS,
+)
+
+# Stripe's list of events takes no more types at once.
+_LISTED_TOGETHER = 20
+
+
+def groups(types: Sequence[str] = WANTED_EVENTS) -> list[Sequence[str]]:
+    """The types as they can be asked for, in few lists."""
+    return [types[at : at + _LISTED_TOGETHER] for at in range(0, len(types), _LISTED_TOGETHER)]

@@ -81,7 +81,7 @@ class _Status(Collector):
 def _of_records(records: Records, now: datetime) -> Iterator[GaugeMetricFamily]:
     late = {str(one.kind): (now - one.oldest_at).total_seconds() if one.oldest_at else 0 for one in records.backlogs}
     yield _labelled("meterline_oldest_unhandled_seconds", "Since when the oldest row is due.", "kind", late)
-    jobs = records.jobs
+    jobs, checks = records.jobs, records.stripe_checks
     yield _labelled(
         "meterline_job_last_success_timestamp_seconds",
         "When the job was done last.",
@@ -108,6 +108,11 @@ def _of_records(records: Records, now: datetime) -> Iterator[GaugeMetricFamily]:
     )
     yield _gauge("meterline_rows_set_aside", "Rows that a job could not do.", records.rows_set_aside.count)
     yield _gauge("meterline_books_differences", "Found by the last checks of the books.", records.books_differences)
+    for name, about, counts in (
+        ("meterline_stripe_differences", "Found by the last comparison.", [one.differences for one in checks]),
+        ("meterline_stripe_differences_left", "Of these, not repaired.", [one.left for one in checks]),
+    ):
+        yield _labelled(name, about, "check", dict(zip([one.name for one in checks], counts, strict=True)))
     yield _gauge("meterline_dead_webhooks", "Webhooks that were given up.", records.dead_webhooks.count)
     if records.ledger_covered_until:
         until = records.ledger_covered_until.timestamp()

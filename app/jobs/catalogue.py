@@ -90,6 +90,12 @@ REQUEUE_STRIPE_INBOX = _scheduled(
 CATCH_UP_STRIPE_EVENTS = _scheduled(
     "stripe.catch_up_events", Queue.STRIPE, "asks Stripe for events whose webhook did not come"
 )
+COMPARE_SUBSCRIPTIONS = _scheduled(
+    "stripe.compare_subscriptions", Queue.STRIPE, "compares all subscriptions with Stripe's, and copies what differs"
+)
+CHECK_PRICES = _scheduled(
+    "stripe.check_prices", Queue.STRIPE, "takes billing templates off sale whose price Stripe does not sell any more"
+)
 MAKE_PARTITIONS = _scheduled("maintenance.make_partitions", Queue.MAINTENANCE, "makes the ledger's next months")
 PRUNE = _scheduled("maintenance.prune", Queue.MAINTENANCE, "drops what is older than the retention settings keep")
 CHECK_BOOKS = _scheduled("maintenance.check_books", Queue.MAINTENANCE, "proves that counters and ledger agree")
@@ -115,6 +121,8 @@ JOBS = (
     HANDLE_STRIPE_EVENT,
     REQUEUE_STRIPE_INBOX,
     CATCH_UP_STRIPE_EVENTS,
+    COMPARE_SUBSCRIPTIONS,
+    CHECK_PRICES,
     MAKE_PARTITIONS,
     PRUNE,
     CHECK_BOOKS,

@@ -6,7 +6,7 @@ from app.models.jobs import BooksCheck, JobFault, JobRun, JobTurn
 from app.models.packages import Package, PackageBase, PackageFeature
 from app.models.portal_links import PortalLink
 from app.models.reservations import Reservation
-from app.models.stripe import StripeCursor, StripeEvent, StripeObject
+from app.models.stripe import StripeCheck, StripeCursor, StripeEvent, StripeObject
 from app.models.subscription_requests import SubscriptionRequest
 from app.models.subscriptions import PastPackage, Subscription
 from app.models.tenants import ApiKey, Tenant, UserTokenSecret
@@ -32,6 +32,7 @@ __all__ = [
     "PastPackage",
     "PortalLink",
     "Reservation",
+    "StripeCheck",
     "StripeCursor",
     "StripeEvent",
     "StripeObject",

@@ -2,10 +2,14 @@
 
 from datetime import datetime
 
-from sqlalchemy import BigInteger, Column, Index, Text, text
+from sqlalchemy import BigInteger, Column, Index, Integer, Text, text
 from sqlmodel import Field, SQLModel
 
 from app.models.columns import moment, text_column
+
+
+def _count(type_: type[Integer]) -> Column[int]:
+    return Column(type_, nullable=False, server_default=text("0"))
 
 
 class StripeEvent(SQLModel, table=True):
@@ -32,12 +36,13 @@ class StripeEvent(SQLModel, table=True):
 
 
 class StripeObject(SQLModel, table=True):
-    """How often an object was copied. Its row is the lock for doing so."""
+    """How often an object was copied. Its row is the lock for doing so. `listed_at`: when a comparison saw it at Stripe last."""
 
     __tablename__ = "stripe_objects"
 
     id: str = Field(sa_column=Column(Text, primary_key=True))
     version: int = Field(sa_type=BigInteger)
+    listed_at: datetime | None = Field(default=None, sa_column=moment(nullable=True))
 
 
 class StripeCursor(SQLModel, table=True):
@@ -47,3 +52,24 @@ class StripeCursor(SQLModel, table=True):
 
     name: str = Field(sa_column=Column(Text, primary_key=True))
     seen_until: datetime = Field(sa_column=moment())
+
+
+class StripeCheck(SQLModel, table=True):
+    """How far a comparison with Stripe is, and what the last whole one found.
+
+    While one is under way it has `began_at`; `part` and `after` say where to go on, `moved_at` when it got there, and `found` and
+    `remaining` count so far. `differences` were found by the last whole one, and `left_over` of them not repaired.
+    """
+
+    __tablename__ = "stripe_checks"
+
+    name: str = Field(sa_column=Column(Text, primary_key=True))
+    began_at: datetime | None = Field(default=None, sa_column=moment(nullable=True))
+    moved_at: datetime | None = Field(default=None, sa_column=moment(nullable=True))
+    part: int = Field(default=0, sa_column=_count(Integer))
+    after: str | None = Field(default=None, sa_column=text_column())
+    found: int = Field(default=0, sa_column=_count(BigInteger))
+    remaining: int = Field(default=0, sa_column=_count(BigInteger))
+    checked_at: datetime | None = Field(default=None, sa_column=moment(nullable=True))
+    differences: int = Field(default=0, sa_column=_count(BigInteger))
+    left_over: int = Field(default=0, sa_column=_count(BigInteger))

@@ -9,6 +9,8 @@ from app.domain.billing import BillingTemplateStatus
 from app.models import BillingTemplate
 from app.queries.pages import page_after
 
+_MADE = (BillingTemplateStatus.ACTIVE, BillingTemplateStatus.INACTIVE)
+
 
 def template_by_id(session: Session, tenant_id: int, template_id: str) -> BillingTemplate | None:
     return session.exec(
@@ -81,4 +83,54 @@ def locked_unmade(
         .order_by(col(BillingTemplate.id))
         .limit(limit)
         .with_for_update(skip_locked=True, key_share=True)
+    ).all()
+
+
+def priced_templates(
+    session: Session, tenant_ids: Collection[int], after: int, limit: int
+) -> Sequence[tuple[int, str]]:
+    """(key, price) of templates that were made and did not fail, by key."""
+    found = session.exec(
+        select(BillingTemplate.key, BillingTemplate.price_id)
+        .where(
+            col(BillingTemplate.tenant_id).in_(tenant_ids),
+            col(BillingTemplate.status).in_(_MADE),
+            col(BillingTemplate.price_id).is_not(None),
+            col(BillingTemplate.key) > after,
+        )
+        .order_by(col(BillingTemplate.key))
+        .limit(limit)
+    )
+    return [(key, price_id) for key, price_id in found if price_id]
+
+
+def prices_of_product(session: Session, tenant_ids: Collection[int], product_id: str) -> Sequence[str]:
+    """Of such templates, those of a product's prices."""
+    found = session.exec(
+        select(BillingTemplate.price_id)
+        .where(
+            col(BillingTemplate.tenant_id).in_(tenant_ids),
+            col(BillingTemplate.status).in_(_MADE),
+            BillingTemplate.product_id == product_id,
+        )
+        .distinct()
+        .order_by(col(BillingTemplate.price_id))
+    )
+    return [price_id for price_id in found if price_id]
+
+
+def locked_templates_of_price(
+    session: Session, tenant_ids: Collection[int], price_id: str
+) -> Sequence[BillingTemplate]:
+    """Such templates with a price, in key order. Links to them go on being made."""
+    return session.exec(
+        select(BillingTemplate)
+        .where(
+            col(BillingTemplate.tenant_id).in_(tenant_ids),
+            BillingTemplate.price_id == price_id,
+            col(BillingTemplate.status).in_(_MADE),
+        )
+        .order_by(col(BillingTemplate.tenant_id), col(BillingTemplate.id))
+        .with_for_update(key_share=True)
+        .execution_options(populate_existing=True)
     ).all()

@@ -34,6 +34,22 @@ WHERE (tenant_id, key) IN (
 
 # Anybody can name a price in a template that then fails. One that is off sells no more, and what it sold goes on.
 _IS_A_PRICE = col(BillingTemplate.status) != BillingTemplateStatus.FAILED
+# In key order, as all locks.
+_NOTE_LISTED = """
+UPDATE stripe_objects SET listed_at = %s
+WHERE id IN (SELECT id FROM stripe_objects WHERE id = ANY(%s::text[]) ORDER BY id FOR NO KEY UPDATE)
+"""
+# One-off purchases are no subscriptions of Stripe's: they are copies of a session, whose id is the item's too.
+_UNLISTED = """
+SELECT DISTINCT s.provider_subscription_id
+FROM subscriptions s LEFT JOIN stripe_objects o ON o.id = s.provider_subscription_id
+WHERE s.tenant_id = ANY(%(tenant_ids)s::int[]) AND s.provider = 'STRIPE'
+  AND s.provider_item_id <> s.provider_subscription_id
+  AND s.status NOT IN ('CANCELLED', 'INCOMPLETE_EXPIRED') AND (s.ends_at IS NULL OR s.ends_at > %(began_at)s)
+  AND s.created_at < %(began_at)s AND (o.listed_at IS NULL OR o.listed_at < %(began_at)s)
+  AND s.provider_subscription_id > %(after)s
+ORDER BY 1 LIMIT %(limit)s
+"""
 
 
 def version(session: Session, object_id: str) -> int:
@@ -127,3 +143,42 @@ def packages_by_price(session: Session, tenant_id: int, price_ids: Collection[st
         .order_by(col(BillingTemplate.created_at).desc(), col(BillingTemplate.id).desc())
     )
     return {price_id: package for price_id, package in session.exec(statement) if price_id}
+
+
+def copies_of_many(
+    session: Session, tenant_ids: Collection[int], subscription_ids: Collection[str]
+) -> dict[str, list[Subscription]]:
+    """Likewise of many subscriptions, by their ids."""
+    statement = (
+        select(Subscription)
+        .where(
+            col(Subscription.tenant_id).in_(tenant_ids),
+            col(Subscription.provider_subscription_id).in_(subscription_ids),
+        )
+        .order_by(col(Subscription.tenant_id), col(Subscription.id))
+    )
+    found: dict[str, list[Subscription]] = {}
+    for copy in session.exec(statement):
+        found.setdefault(copy.provider_subscription_id or "", []).append(copy)
+    return found
+
+
+def sold_prices(session: Session, tenant_id: int, price_ids: Collection[str]) -> set[str]:
+    """Those of the prices that are for a package."""
+    found = select(BillingTemplate.price_id).where(
+        BillingTemplate.tenant_id == tenant_id, col(BillingTemplate.price_id).in_(price_ids)
+    )
+    return {price_id for price_id in session.exec(found) if price_id}
+
+
+def note_listed(session: Session, subscription_ids: Collection[str], now: datetime) -> None:
+    """Stripe has these."""
+    session.connection().exec_driver_sql(_NOTE_LISTED, (now, list(subscription_ids)))
+
+
+def unlisted(
+    session: Session, tenant_ids: Collection[int], began_at: datetime, after: str, limit: int
+) -> Sequence[str]:
+    """Subscriptions that give access, or may again, were copied before then, and were not noted as listed since; by id."""
+    values = {"tenant_ids": list(tenant_ids), "began_at": began_at, "after": after, "limit": limit}
+    return session.connection().exec_driver_sql(_UNLISTED, values).scalars().all()

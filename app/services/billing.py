@@ -52,7 +52,8 @@ def link_price(actor: Actor, command: LinkPrice) -> None:
 def update_billing_template(actor: Actor, template_id: str, command: UpdateBillingTemplate) -> BillingTemplate:
     """Switch a template off, so that no link is made from it, or on. What was sold by it goes on.
 
-    One that failed, or was switched off before it was made, is tried again when it is switched on.
+    One that failed, was switched off before it was made, or is off because Stripe does not sell its price, is tried again when it
+    is switched on.
 
     Raises:
         BillingTemplateNotFoundError: the tenant has none with this id.
@@ -63,9 +64,10 @@ def update_billing_template(actor: Actor, template_id: str, command: UpdateBilli
         if row is None:
             raise BillingTemplateNotFoundError
         if not command.active:
-            row.status = BillingTemplateStatus.INACTIVE
+            # Without an error, or it would be on again as soon as Stripe sells its price.
+            row.status, row.error = BillingTemplateStatus.INACTIVE, None
         elif row.status is BillingTemplateStatus.FAILED or (
-            row.status is BillingTemplateStatus.INACTIVE and not _is_made(row)
+            row.status is BillingTemplateStatus.INACTIVE and not (_is_made(row) and row.error is None)
         ):
             row.status, row.error, row.attempt = BillingTemplateStatus.PENDING, None, row.attempt + 1
             have_made(session, row, clock.now())

@@ -2,7 +2,8 @@
 
 import structlog
 
-from app.gateways.billing import BillingGateway
+from app.domain.values import INT32_MAX
+from app.gateways.billing import BillingGateway, Price
 from app.gateways.billing_errors import BillingError, BillingNotConfiguredError, BillingRefusedError
 
 log = structlog.get_logger(__name__)
@@ -23,3 +24,18 @@ def told(error: BillingError) -> str:
     if isinstance(error, BillingNotConfiguredError):
         return "This server is not set up for Stripe, or Stripe does not accept its key."
     return f"Stripe does not do it: {error.message}"
+
+
+def why_not_for_sale(price: Price) -> str | None:
+    """Why no link can be made for a price of Stripe's, as the end of a sentence; None: it can."""
+    if not price.active:
+        return "it is archived"
+    if price.amount_minor is None:
+        return "it has no single amount in whole minor units"
+    if price.amount_minor > INT32_MAX:
+        return f"its amount is above {INT32_MAX}, the largest number that the API can carry"
+    if price.meter_id is not None:
+        return "it is for metered usage"
+    if price.interval_count != 1:
+        return f"it is paid every {price.interval_count} {price.interval}s, and only single intervals can be sold"
+    return None

@@ -3,13 +3,15 @@
 from dataclasses import dataclass
 from datetime import datetime
 
+from sqlmodel import Session
+
 from app import clock, jobs
 from app.db import Pool, transaction
 from app.errors import OverloadedError
 from app.gateways import account_limits
 from app.gateways.account_limits import Standing
 from app.jobs import HEARTBEAT, Job, Messages
-from app.queries import backlog, books_checks, ledger_partitions
+from app.queries import backlog, books_checks, ledger_partitions, stripe_checks
 from app.queries.backlog import Counted, Kind
 from app.services import job_states
 from app.services.job_states import JobState
@@ -36,6 +38,16 @@ class Backlog:
 
 
 @dataclass(frozen=True, slots=True)
+class StripeCheck:
+    """What the last whole comparison with Stripe found, and how much of it is not repaired. `name`: `subscriptions:live`."""
+
+    name: str
+    checked_at: datetime
+    differences: int
+    left: int
+
+
+@dataclass(frozen=True, slots=True)
 class Records:
     """What the database says. Of webhooks that were given up and of rows set aside, 10,000 of each tenant are counted."""
 
@@ -43,6 +55,7 @@ class Records:
     backlogs: list[Backlog]
     rows_set_aside: Counted
     books_differences: int
+    stripe_checks: list[StripeCheck]
     dead_webhooks: Counted
     ledger_covered_until: datetime | None
 
@@ -89,11 +102,20 @@ def _records(now: datetime) -> Records | None:
                 backlogs=[_backlog(kind, backlog.oldest_due(session, kind, now), now) for kind in Kind],
                 rows_set_aside=backlog.rows_set_aside(session),
                 books_differences=books_checks.differences(session),
+                stripe_checks=_stripe_checks(session),
                 dead_webhooks=backlog.dead_webhooks(session),
                 ledger_covered_until=ledger_partitions.covered_until(session, now),
             )
     except OverloadedError:
         return None
+
+
+def _stripe_checks(session: Session) -> list[StripeCheck]:
+    return [
+        StripeCheck(check.name, check.checked_at, check.differences, check.left_over)
+        for check in stripe_checks.last_checks(session)
+        if check.checked_at is not None
+    ]
 
 
 def _backlog(kind: Kind, oldest_at: datetime | None, now: datetime) -> Backlog:
@@ -125,6 +147,11 @@ def _problems(
         found.append(f"{records.rows_set_aside.count} rows could not be done and are set aside")
     if records.books_differences:
         found.append(f"the books had {records.books_differences} differences when they were checked last")
+    found += [
+        f"{check.left} differences from Stripe are left of the last comparison of {check.name}"
+        for check in records.stripe_checks
+        if check.left
+    ]
     if records.ledger_covered_until is None:
         found.append("the ledger has no partition for this month")
     return found

@@ -1,15 +1,17 @@
 """Stripe is asked for the events that it could not tell us, or that something in front of us took for us."""
 
+from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
 
 import structlog
 
 from app import clock
 from app.db import transaction
-from app.domain.stripe_events import WANTED_EVENTS
+from app.domain.stripe_events import groups
 from app.gateways.billing import BillingEvent, BillingGateway, Lane
 from app.gateways.stripe import stripe_gateway
 from app.queries import stripe_inbox as queries
+from app.services.stripe_checks import resume_checks
 from app.services.stripe_inbox import keep
 from app.settings import settings
 
@@ -43,6 +45,8 @@ def catch_up_events() -> int:
         queries.note_seen(session, cursor, max(newest or began - _QUIET, began - _QUIET))
     if found:
         log.warning("stripe.events_caught_up", count=found)
+    # Stripe answers, so what it could not be asked for can go on.
+    resume_checks()
     return found
 
 
@@ -54,16 +58,26 @@ def _since(seen: datetime | None, now: datetime) -> datetime:
 
 
 def _read(gateway: BillingGateway, since: datetime) -> tuple[int, datetime | None]:
-    """How many were new, and when the newest was made. Each page is kept at once."""
-    found, newest, after = 0, None, None
+    """How many were new, and until when all are known. Each page is kept at once."""
+    found, newest = 0, None
+    for types in groups():
+        for events in pages(gateway, types, since):
+            # The newest of the first list: what happens while that one is read is not known to the end in any.
+            newest = newest or _newest(events)
+            with transaction() as session:
+                found += keep(session, events) if events else 0
+    return found, newest
+
+
+def pages(gateway: BillingGateway, types: Sequence[str], since: datetime) -> Iterator[list[BillingEvent]]:
+    """Stripe's events of these types since then, newest first. Raises BillingError."""
+    after = None
     while True:
-        page = gateway.events(types=WANTED_EVENTS, created_from=since, after=after)
-        newest = newest or _newest(page.items)
-        with transaction() as session:
-            found += keep(session, page.items) if page.items else 0
+        page = gateway.events(types=types, created_from=since, after=after)
+        yield page.items
         after = page.next_after
         if after is None:
-            return found, newest
+            return
 
 
 def _newest(events: list[BillingEvent]) -> datetime | None:

@@ -1,6 +1,7 @@
 """The rows of a copy: what Stripe says of a subscription is written, and told to whoever wants to know."""
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import datetime
 
 import structlog
@@ -18,12 +19,22 @@ from app.queries import packages as package_queries
 from app.queries import stripe_copies as queries
 from app.queries.subscriptions import live_subscriptions
 from app.services import subscription_news
-from app.services.stripe_prices import follow_price
+from app.services.stripe_packages import follow_price
 from app.services.subscription_news import News
 
 log = structlog.get_logger(__name__)
 
 PROVIDER = "STRIPE"
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """What Stripe says of an item, in our words."""
+
+    status: SubscriptionStatus
+    ends_at: datetime | None
+    trial_ends_at: datetime | None
+    quantity: int | None
 
 
 def write_copy(
@@ -119,21 +130,26 @@ def _copy(
     now: datetime,
 ) -> bool:
     """Whether others see that it is not what they were told before."""
-    row.status = status_of(found.status)
-    row.trial_ends_at = found.trial_end
-    row.ends_at = end_of(
-        row.status,
-        ended_at=found.ended_at or found.canceled_at,
-        cancel_at=found.cancel_at,
-        at_period_end=item.period_end if found.cancel_at_period_end else None,
-        now=row.ends_at or now,
-    )
-    row.status = status_at(row, now)
-    row.quantity, row.synced_at = item.quantity, now
+    terms = terms_of(found, item, row.ends_at or now)
+    row.status, row.trial_ends_at, row.ends_at = status_at(terms, now), terms.trial_ends_at, terms.ends_at
+    row.quantity, row.synced_at = terms.quantity, now
     if _told(row) == before:
         return False
     row.updated_at = now
     return True
+
+
+def terms_of(found: ProviderSubscription, item: SubscriptionItem, over_at: datetime) -> Terms:
+    """What the copy of an item is to say, before time has done anything to it. `over_at`: for one that is over without a date."""
+    status = status_of(found.status)
+    ends_at = end_of(
+        status,
+        ended_at=found.ended_at or found.canceled_at,
+        cancel_at=found.cancel_at,
+        at_period_end=item.period_end if found.cancel_at_period_end else None,
+        now=over_at,
+    )
+    return Terms(status, ends_at, found.trial_end, item.quantity)
 
 
 def _told(row: models.Subscription) -> tuple[object, ...]:

@@ -9,6 +9,8 @@ from app.domain.stripe_events import (
     CUSTOMER_EVENTS,
     INVOICE_EVENTS,
     PAYMENT_FAILED,
+    PRICE_EVENTS,
+    PRODUCT_EVENTS,
     SUBSCRIPTION_EVENTS,
 )
 from app.gateways.billing import BillingGateway
@@ -18,6 +20,7 @@ from app.queries import stripe_inbox as inbox
 from app.queries.stripe_inbox import Hint
 from app.services.checkout_settling import follow_session
 from app.services.stripe_customers import forget_if_deleted
+from app.services.stripe_prices import check_price, check_product
 from app.services.stripe_subscriptions import copy_subscription
 
 log = structlog.get_logger(__name__)
@@ -63,6 +66,10 @@ def _follow(gateway: BillingGateway, hint: Hint) -> None:
         follow_session(gateway, found, has_failed=hint.type == PAYMENT_FAILED)
     elif hint.type in CUSTOMER_EVENTS and hint.object_id:
         forget_if_deleted(gateway, hint.object_id)
+    elif hint.type in PRICE_EVENTS and hint.object_id:
+        check_price(gateway, hint.object_id)
+    elif hint.type in PRODUCT_EVENTS and hint.object_id:
+        check_product(gateway, hint.object_id)
     elif hint.subscription_id:
         copy_subscription(gateway, hint.subscription_id)
 

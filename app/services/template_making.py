@@ -14,7 +14,6 @@ from app import jobs, models
 from app.db import transaction
 from app.domain import billing_tags
 from app.domain.billing import BillingTemplateStatus
-from app.domain.values import INT32_MAX
 from app.gateways.billing import BillingGateway, BillingInterval, NewPrice, Price
 from app.gateways.billing_errors import (
     BillingKeyReusedError,
@@ -28,7 +27,7 @@ from app.queries.packages import packages_by_key
 from app.queries.tenants import tenant_by_id
 from app.services import sweeps
 from app.services.billing import have_made
-from app.services.billing_refusals import check_mode, told
+from app.services.billing_refusals import check_mode, told, why_not_for_sale
 from app.services.sweeps import Sweep, Swept
 
 log = structlog.get_logger(__name__)
@@ -117,17 +116,7 @@ def _read(tenant_id: int, template_key: int) -> _Wish | None:
 
 def _looked_up(billing: BillingGateway, wish: _Wish) -> Price:
     price = billing.price(wish.price_id or "")
-    problem = None
-    if not price.active:
-        problem = "it is archived"
-    elif price.amount_minor is None:
-        problem = "it has no single amount in whole minor units"
-    elif price.amount_minor > INT32_MAX:
-        problem = f"its amount is above {INT32_MAX}, the largest number that the API can carry"
-    elif price.meter_id is not None:
-        problem = "it is for metered usage"
-    elif price.interval_count != 1:
-        problem = f"it is paid every {price.interval_count} {price.interval}s, and only single intervals can be sold"
+    problem = why_not_for_sale(price)
     if problem:
         raise BillingRefusedError(f"The price {price.id} cannot be sold: {problem}.")
     return price

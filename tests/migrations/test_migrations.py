@@ -24,6 +24,7 @@ NOT_BY_TENANT = {
     "pk_stripe_inbox",
     "pk_stripe_objects",
     "pk_stripe_cursors",
+    "pk_stripe_checks",
 }
 STRIPE_INDEXES = {"ix_stripe_inbox_next_attempt_at", "ix_stripe_inbox_subscription_id", "ix_stripe_inbox_handled_at"}
 
