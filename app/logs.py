@@ -65,6 +65,8 @@ def configure() -> None:
     root.setLevel(level)
     # It says twice at each look at the database's revision which database it is.
     logging.getLogger("alembic.runtime.migration").setLevel(logging.WARNING)
+    # It tells every call with its query, in which there can be an email.
+    logging.getLogger("stripe").setLevel(logging.WARNING)
     # It tells what other people's servers answer, and where they are.
     logging.getLogger("httpcore").setLevel(logging.WARNING)
 

@@ -9,6 +9,7 @@ from app.cli.books import books
 from app.cli.ledger import ledger, make_ahead
 from app.cli.operators import OperatorGroup
 from app.cli.status import schedule, status
+from app.cli.stripe import stripe
 from app.contract.sdl import admin_sdl
 from app.domain.keys import KeyKind
 from app.domain.metering import Enforcement
@@ -31,6 +32,7 @@ meterline.add_command(books)
 meterline.add_command(ledger)
 meterline.add_command(schedule)
 meterline.add_command(status)
+meterline.add_command(stripe)
 
 
 @meterline.command()

@@ -47,3 +47,38 @@ class Progress:
             f"{self._step}: {done:,} of {total:,}; {self._events:,} events read, {rate:,.0f} a second; "
             f"{left_seconds:,.0f} s left"
         )
+
+
+class Tally:
+    """Likewise of steps whose length nobody knows."""
+
+    def __init__(self, *, seconds: Callable[[], float] = time.monotonic, on_terminal: bool | None = None) -> None:
+        self._seconds = seconds
+        self._on_terminal = sys.stderr.isatty() if on_terminal is None else on_terminal
+        self._every_seconds = _TERMINAL_EVERY_SECONDS if self._on_terminal else _LOG_EVERY_SECONDS
+        self._step = ""
+        self._done = 0
+        self._told = seconds()
+
+    def show(self, step: str, done: int) -> None:
+        """So many of the step are done. The end of a step is always told."""
+        if step != self._step:
+            self.end()
+            self._step = step
+        self._done = done
+        if self._seconds() - self._told >= self._every_seconds:
+            self._told = self._seconds()
+            self.make_room()
+            click.echo(f"{step}: {done:,}", err=True, nl=not self._on_terminal)
+
+    def end(self) -> None:
+        """The step that was shown last has ended."""
+        if self._step:
+            self.make_room()
+            click.echo(f"{self._step}: {self._done:,}, all", err=True)
+        self._step = ""
+
+    def make_room(self) -> None:
+        """Take the line off the terminal, for something else to be written there."""
+        if self._on_terminal:
+            click.echo(_CLEARED, err=True, nl=False)

@@ -43,6 +43,11 @@ RETURNING event_id, type, is_live, object_id, subscription_id, created_at
 _WAITING_ABOUT = """
 SELECT event_id FROM stripe_inbox WHERE subscription_id = %s AND type = ANY(%s::text[]) AND next_attempt_at IS NOT NULL
 """
+_WAITING_AFTER = """
+SELECT event_id, type FROM stripe_inbox WHERE next_attempt_at IS NOT NULL AND event_id > %s ORDER BY event_id LIMIT %s
+"""
+_IS_HANDLED = "SELECT handled_at IS NOT NULL AND error IS NULL FROM stripe_inbox WHERE event_id = %s"
+_KNOWN = "SELECT event_id FROM stripe_inbox WHERE event_id = ANY(%s::text[])"
 _SETTLE = """
 UPDATE stripe_inbox SET handled_at = %s, next_attempt_at = NULL, error = %s
 WHERE event_id IN (SELECT event_id FROM stripe_inbox WHERE event_id = ANY(%s::text[]) ORDER BY event_id FOR UPDATE)
@@ -95,6 +100,22 @@ def waiting_about(session: Session, subscription_id: str, types: Sequence[str]) 
     """The events of these types about a subscription that one look at it will answer."""
     found = session.connection().exec_driver_sql(_WAITING_ABOUT, (subscription_id, list(types)))
     return list(found.scalars())
+
+
+def waiting_after(session: Session, after: str, limit: int) -> Sequence[tuple[str, str]]:
+    """(event, type) of what waits, due or not, by id."""
+    found = session.connection().exec_driver_sql(_WAITING_AFTER, (after, limit))
+    return [(event_id, type_) for event_id, type_ in found]
+
+
+def is_handled(session: Session, event_id: str) -> bool:
+    """Whether it was handled; not one that was given up."""
+    return bool(session.connection().exec_driver_sql(_IS_HANDLED, (event_id,)).scalar_one_or_none())
+
+
+def known(session: Session, event_ids: Sequence[str]) -> set[str]:
+    """Those that ever came."""
+    return set(session.connection().exec_driver_sql(_KNOWN, (list(event_ids),)).scalars())
 
 
 def settle(session: Session, event_ids: Sequence[str], now: datetime, error: str | None = None) -> None:

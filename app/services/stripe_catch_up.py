@@ -36,18 +36,26 @@ def catch_up_events() -> int:
     if not settings().stripe_api_key:
         return 0
     gateway = stripe_gateway(Lane.SWEEPS)
-    cursor = f"events:{'live' if gateway.live else 'test'}"
-    with transaction() as session:
-        seen = queries.seen_until(session, cursor)
     began = clock.now()
-    found, newest = _read(gateway, _since(seen, began))
+    found, newest = _read(gateway, read_from(gateway))
     with transaction() as session:
-        queries.note_seen(session, cursor, max(newest or began - _QUIET, began - _QUIET))
+        queries.note_seen(session, _cursor(gateway), max(newest or began - _QUIET, began - _QUIET))
     if found:
         log.warning("stripe.events_caught_up", count=found)
     # Stripe answers, so what it could not be asked for can go on.
     resume_checks()
     return found
+
+
+def read_from(gateway: BillingGateway) -> datetime:
+    """Since when events may be missing."""
+    with transaction() as session:
+        seen = queries.seen_until(session, _cursor(gateway))
+    return _since(seen, clock.now())
+
+
+def _cursor(gateway: BillingGateway) -> str:
+    return f"events:{'live' if gateway.live else 'test'}"
 
 
 def _since(seen: datetime | None, now: datetime) -> datetime:
