@@ -38,6 +38,10 @@ class Lines:
     debug = warning = error = critical = info
 
 
+# One list for good: a logger keeps the one that it was made with, and what is changed must reach it all the same.
+_processors: list[Processor] = []
+
+
 def configure() -> None:
     """Send our own logs, and in the same form those of the libraries, to standard error. Below LOG_LEVEL a line costs nothing."""
     level = logging.getLevelNamesMapping()[settings().log_level]
@@ -47,8 +51,9 @@ def configure() -> None:
         structlog.stdlib.add_logger_name,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
     ]
+    _processors[:] = [*shared, *_rendering()]
     structlog.configure(
-        processors=[*shared, *_rendering()],
+        processors=_processors,
         logger_factory=Lines,
         wrapper_class=structlog.make_filtering_bound_logger(level),
         cache_logger_on_first_use=True,

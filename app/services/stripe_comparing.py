@@ -75,13 +75,15 @@ def _of_copy(
 ) -> list[Mismatch]:
     terms = terms_of(found, item, copy.ends_at or now)
     price = What.PRICE if item.price.id in sold else What.NO_PACKAGE
+    # A change that waits for the end of the period has its price at Stripe already.
+    price_id = copy.next_price_id if copy.next_price_id == item.price.id else copy.provider_price_id
     pairs = (
         # By the dates: a job may or may not have written down that a trial is over.
         (What.STATUS, status_at(copy, now).value, status_at(terms, now).value),
         (What.END, _moment(copy.ends_at), _moment(terms.ends_at)),
         (What.TRIAL_END, _moment(copy.trial_ends_at), _moment(terms.trial_ends_at)),
         (What.QUANTITY, _number(copy.quantity), _number(terms.quantity)),
-        (price, copy.provider_price_id or NOTHING, item.price.id),
+        (price, price_id or NOTHING, item.price.id),
     )
     return [Mismatch(what, item.id, ours, stripes) for what, ours, stripes in pairs if ours != stripes]
 

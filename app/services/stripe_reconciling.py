@@ -13,7 +13,7 @@ from app.domain.stripe_events import groups
 from app.gateways.billing import BillingGateway, Lane
 from app.gateways.stripe import stripe_gateway
 from app.queries import stripe_inbox as inbox
-from app.services.checkout_making import sweep_links
+from app.services.checkout_sweeping import sweep_links
 from app.services.stripe_catch_up import catch_up_events, pages, read_from
 from app.services.stripe_checks import PRICES, SUBSCRIPTIONS, note_whole
 from app.services.stripe_comparing import NOTHING

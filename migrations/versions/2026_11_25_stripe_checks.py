@@ -2,14 +2,14 @@
 
 The release before this one goes on beside it: it compares nothing.
 
-Revision: 7d2e6f1c8b12, after 7d2e6f1c8b02
+Revision: 7d2e6f1c8b12, after 7d2e6f1c8b11
 """
 
 import sqlalchemy as sa
 from alembic import op
 
 revision = "7d2e6f1c8b12"
-down_revision = "7d2e6f1c8b02"
+down_revision = "7d2e6f1c8b11"
 branch_labels = None
 depends_on = None
 

@@ -5,14 +5,14 @@ A change at the period's end has its price before it begins.
 The release before this one goes on beside it, but a change at the period's end that this one has asked Stripe for is a change at
 once for a worker of the release before: stop the old workers before callers use it.
 
-Revision: 7d2e6f1c8b13, after 7d2e6f1c8b11
+Revision: 7d2e6f1c8b13, after 7d2e6f1c8b12
 """
 
 import sqlalchemy as sa
 from alembic import op
 
 revision = "7d2e6f1c8b13"
-down_revision = "7d2e6f1c8b11"
+down_revision = "7d2e6f1c8b12"
 branch_labels = None
 depends_on = None
 

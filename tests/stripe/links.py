@@ -20,7 +20,7 @@ class Links:
 
     def asked(self, package_id: str, user_id: str | None = "ada", **urls: str) -> SubscriptionLink:
         """As the API answers it."""
-        template_id = f"{package_id}-{self.market.prices[package_id]}"
+        template_id = f"template-{self.market.prices[package_id]}"
         command = GenerateSubscriptionLink(template_id=template_id, user_id=user_id, **(URLS | urls))
         return request_link(self.market.shop.actor, command)
 

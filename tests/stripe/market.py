@@ -66,7 +66,7 @@ class Market:
             session.add(
                 models.BillingTemplate(
                     tenant_id=tenant_id,
-                    id=f"{package_id}-{price_id}",
+                    id=f"template-{price_id}" if status is BillingTemplateStatus.ACTIVE else f"failed-{package_id}",
                     package_key=kept_packages(session, tenant_id, [package_id])[package_id].key,
                     provider="STRIPE",
                     status=status,
