@@ -1,6 +1,7 @@
 """`meterline …`: what an operator types, and what is said when it cannot be done."""
 
 import logging
+import sys
 from collections.abc import Iterator
 
 import click
@@ -26,6 +27,10 @@ def logging_as_before() -> Iterator[None]:
     yield
     root.handlers[:], root.level = handlers, level
     structlog.reset_defaults()
+    # Each logger that was used meanwhile has kept its way there, which would hide what it says from `capture_logs`.
+    for name, module in sys.modules.items():
+        if name.startswith("app.") and hasattr(module, "log"):
+            vars(module.log).pop("bind", None)
 
 
 def run(*arguments: str) -> Result:

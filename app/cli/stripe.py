@@ -9,6 +9,8 @@ from app.cli.progress import Tally
 from app.gateways.billing_errors import BillingError
 from app.services.stripe_comparing import NOTHING
 from app.services.stripe_differences import Difference, Outcome
+from app.services.stripe_import import USER_TAG, Step, import_account
+from app.services.stripe_imported import Became
 from app.services.stripe_reconciling import reconcile
 
 
@@ -77,3 +79,66 @@ def _summary(outcomes: Counter[Outcome]) -> str:
         return "Meterline and Stripe agree."
     told = ", ".join(f"{count:,} {outcome}" for outcome, count in sorted(outcomes.items()))
     return f"Differences: {told}."
+
+
+@stripe.command("import")
+@click.option("--app", "app_id", required=True, metavar="APP_ID", help="The tenant (test_… or live_…) that gets it.")
+@click.option(
+    "--map",
+    "pairs",
+    multiple=True,
+    metavar="PRICE=PACKAGE",
+    help="What a price of Stripe's is for. Makes a billing template. Can be given many times.",
+)
+@click.option(
+    "--user-metadata",
+    "user_tag",
+    default=USER_TAG,
+    show_default=True,
+    metavar="KEY",
+    help="Which metadata of a customer has the id of the user.",
+)
+@click.option("--dry-run", is_flag=True, help="Only say what would become of it. Nothing is written.")
+@click.pass_context
+def import_all(ctx: click.Context, app_id: str, pairs: tuple[str, ...], user_tag: str, dry_run: bool) -> None:
+    """Bring along the prices, customers and subscriptions that are at Stripe already. It can be done again at any time.
+
+    Prices are for packages by --map, or by a billing template that there is. Customers become users, with the id that their
+    metadata has, or else with that of the customer; nobody is found by an email, and nobody's billing id is changed.
+    Subscriptions are copied if their price is for a package.
+
+    A line is for a price, and for whatever else is to be said of: what it is, its id at Stripe, what became of it, and why, with
+    tabs in between. The last lines count.
+
+    Ends with 0 if everything was imported, with 1 if somebody pays for something that could not be, and with 2 if it could not be
+    done. What was done by then stays done.
+    """
+    tally = Tally()
+    counts: dict[Step, Counter[Became]] = {}
+    is_left = False
+    for part in import_account(app_id, _mapping(pairs), user_tag=user_tag, dry_run=dry_run):
+        if any(one.why for one in part.imported):
+            tally.make_room()
+        for one in part.imported:
+            if one.why is not None:
+                click.echo("\t".join((part.step.removesuffix("s"), one.id, one.became, one.why)))
+            is_left = is_left or one.is_left
+        counts.setdefault(part.step, Counter()).update(one.became for one in part.imported)
+        tally.show(part.step, part.done)
+    tally.end()
+    for step, became in counts.items():
+        told = ", ".join(f"{became[each]:,} {each}" for each in Became if became[each])
+        click.echo(f"{step}: {told or 'none'}")
+    if is_left:
+        ctx.exit(1)
+
+
+def _mapping(pairs: tuple[str, ...]) -> dict[str, str]:
+    mapping: dict[str, str] = {}
+    for pair in pairs:
+        price_id, equals, package_id = pair.partition("=")
+        if not (price_id and equals and package_id):
+            raise click.BadParameter(f"{pair!r} is not PRICE=PACKAGE", param_hint="--map")
+        if mapping.setdefault(price_id, package_id) != package_id:
+            raise click.BadParameter(f"{price_id} is given for two packages", param_hint="--map")
+    return mapping

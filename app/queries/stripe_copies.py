@@ -14,6 +14,11 @@ INSERT INTO stripe_objects (id, version) VALUES (%s, 0)
 ON CONFLICT (id) DO UPDATE SET version = stripe_objects.version
 RETURNING version
 """
+_LOCK_OBJECTS = """
+INSERT INTO stripe_objects (id, version)
+SELECT w.id, 0 FROM unnest(%s::text[]) AS w(id) ORDER BY w.id
+ON CONFLICT (id) DO UPDATE SET version = stripe_objects.version
+"""
 _VERSION = "SELECT version FROM stripe_objects WHERE id = %s"
 _COPIED = "UPDATE stripe_objects SET version = version + 1 WHERE id = %s"
 
@@ -62,6 +67,11 @@ def locked_version(session: Session, object_id: str) -> int:
     """The same, under the lock for copying it. It is taken before any lock of a tenant's."""
     found: int = session.connection().exec_driver_sql(_LOCKED_VERSION, (object_id,)).scalar_one()
     return found
+
+
+def lock_objects(session: Session, object_ids: Collection[str]) -> None:
+    """The locks of several, in key order; taken after that of a subscription, and before any of a tenant's."""
+    session.connection().exec_driver_sql(_LOCK_OBJECTS, (list(object_ids),))
 
 
 def note_copied(session: Session, object_id: str) -> None:

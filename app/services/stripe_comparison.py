@@ -13,14 +13,14 @@ from sqlmodel import Session
 from app import clock
 from app.db import transaction
 from app.errors import OverloadedError
-from app.gateways.billing import BillingGateway, ProviderSubscription
+from app.gateways.billing import BillingGateway, Metadata, ProviderSubscription
 from app.gateways.billing_errors import BillingNotConfiguredError, BillingNotFoundError, BillingUnavailableError
 from app.queries import stripe_copies as queries
 from app.queries import tenants
 from app.services.stripe_comparing import NOTHING, Mismatch, What, compare, is_over
 from app.services.stripe_differences import Difference, Outcome
 from app.services.stripe_owners import Bought, tenant_of
-from app.services.stripe_subscriptions import copy_subscription
+from app.services.stripe_subscriptions import NO_TAGS, copy_subscription
 
 log = structlog.get_logger(__name__)
 
@@ -91,9 +91,7 @@ def compare_unlisted(
     return Compared(len(found), differences, found[-1] if len(found) == _UNLISTED_BATCH else None)
 
 
-def settle(
-    gateway: BillingGateway, app_id: str, subscription_id: str, *, repair: bool, tags: dict[str, str] | None = None
-) -> list[Difference]:
+def settle(gateway: BillingGateway, app_id: str, subscription_id: str, *, repair: bool) -> list[Difference]:
     """Look again at a subscription of a tenant's, copy it if we differ, and say what became of each difference.
 
     Raises:
@@ -111,7 +109,7 @@ def settle(
     before = _mismatches(gateway, found)
     if not before or not repair:
         return [told(each, Outcome.FOUND) for each in before]
-    _copy(gateway, subscription_id, tags or {})
+    try_to_copy(gateway, subscription_id)
     left = {(each.what, each.item_id) for each in _mismatches(gateway, found)}
     return [told(each, Outcome.LEFT if (each.what, each.item_id) in left else Outcome.REPAIRED) for each in before]
 
@@ -158,7 +156,8 @@ def _lost(gateway: BillingGateway, subscription_id: str) -> list[Mismatch]:
         ]
 
 
-def _copy(gateway: BillingGateway, subscription_id: str, tags: dict[str, str]) -> None:
+def try_to_copy(gateway: BillingGateway, subscription_id: str, tags: Metadata = NO_TAGS) -> None:
+    """Copy it, or log why that does not work. Raises what says that none can be copied now."""
     try:
         copy_subscription(gateway, subscription_id, tags)
     except (OverloadedError, BillingUnavailableError, BillingNotConfiguredError):

@@ -87,14 +87,22 @@ def _new_owner(session: Session, tenant_id: int, customer: Customer, tags: Metad
 
     A user who has that email as an id is not taken for the buyer.
     """
+    # One makes a user of a customer, here or in an import.
+    queries.lock_objects(session, [customer.id])
+    if queries.user_by_billing_id(session, tenant_id, customer.id) is not None:
+        return _locked_buyer(session, tenant_id, customer.id)
     for user_id in (tags.get(billing_tags.USER), customer.email, customer.id):
         if user_id and len(user_id) <= _ID_MAX and _make(session, tenant_id, user_id, customer):
             break
+    return _locked_buyer(session, tenant_id, customer.id)
+
+
+def _locked_buyer(session: Session, tenant_id: int, customer_id: str) -> models.User:
     # If all ids are taken, the customer's own too, who has that one is the customer.
-    owner = queries.user_by_billing_id(session, tenant_id, customer.id)
-    owner = owner or user_queries.user_by_id(session, tenant_id, customer.id)
+    owner = queries.user_by_billing_id(session, tenant_id, customer_id)
+    owner = owner or user_queries.user_by_id(session, tenant_id, customer_id)
     if owner is None:
-        raise LookupError(f"no user could be made for customer {customer.id}")
+        raise LookupError(f"no user could be made for customer {customer_id}")
     return user_queries.locked_user_by_key(session, tenant_id, owner.key)
 
 

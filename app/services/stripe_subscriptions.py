@@ -20,7 +20,7 @@ log = structlog.get_logger(__name__)
 
 _LOOKS = 5
 _BEGUN_LATER = 2
-_NO_TAGS: Metadata = {}
+NO_TAGS: Metadata = {}
 
 
 class _Outcome(Enum):
@@ -38,7 +38,7 @@ def _nothing(_session: Session) -> None:
 def copy_subscription(
     gateway: BillingGateway,
     subscription_id: str,
-    tags: Metadata = _NO_TAGS,
+    tags: Metadata = NO_TAGS,
     when_written: Callable[[Session], None] = _nothing,
 ) -> bool:
     """Bring our copy of a subscription up to date; whether it is ours. `tags`: metadata of ours that is known from elsewhere.
