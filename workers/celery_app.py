@@ -13,7 +13,8 @@ from app.jobs import forget_connections, make_celery, wait_until_sent
 celery = make_celery()
 celery.conf.update(
     imports=[
-        f"workers.tasks.{topic}" for topic in ("billing", "maintenance", "stripe", "subscriptions", "usage", "webhooks")
+        f"workers.tasks.{topic}"
+        for topic in ("billing", "maintenance", "overage", "stripe", "subscriptions", "usage", "webhooks")
     ],
     # A job is acknowledged when it is done, and delivered again if its process dies: every task may run twice.
     task_acks_late=True,

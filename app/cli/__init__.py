@@ -8,6 +8,7 @@ from app import migrating
 from app.cli.books import books
 from app.cli.ledger import ledger, make_ahead
 from app.cli.operators import OperatorGroup
+from app.cli.overage import overage
 from app.cli.status import schedule, status
 from app.cli.stripe import stripe
 from app.contract.sdl import admin_sdl
@@ -30,6 +31,7 @@ def meterline() -> None:
 
 meterline.add_command(books)
 meterline.add_command(ledger)
+meterline.add_command(overage)
 meterline.add_command(schedule)
 meterline.add_command(status)
 meterline.add_command(stripe)

@@ -12,7 +12,10 @@ _CURRENCY = re.compile(r"[a-z]{3}")
 
 
 class CreateBillingTemplate(Command):
-    """A price that exists at Stripe (`price_id`), or `amount` and `currency` of one to be made. No `interval`: paid once."""
+    """A price that exists at Stripe (`price_id`), or `amount` and `currency` of one to be made. No `interval`: paid once.
+
+    With `metered_feature_id` it is what a unit of that feature costs beyond the limit.
+    """
 
     id: str
     package_id: str
@@ -20,10 +23,13 @@ class CreateBillingTemplate(Command):
     amount: int | None = None
     currency: str | None = None
     interval: str | None = None
+    metered_feature_id: str | None = None
 
     def __post_init__(self) -> None:
         check_id("id", self.id)
         check_id("packageId", self.package_id)
+        if self.metered_feature_id is not None:
+            self._check_metered(self.metered_feature_id)
         if self.price_id is not None:
             check_id("priceId", self.price_id)
             if (self.amount, self.currency, self.interval) != (None, None, None):
@@ -34,6 +40,13 @@ class CreateBillingTemplate(Command):
         if self.currency is None:
             raise InvalidInputError("currency", "is required together with amount")
         _check_money(self.amount, self.currency, self.interval)
+
+    def _check_metered(self, feature_id: str) -> None:
+        check_id("meteredFeatureId", feature_id)
+        if self.price_id is not None:
+            raise InvalidInputError("priceId", "must not be given together with meteredFeatureId")
+        if self.interval is None:
+            raise InvalidInputError("interval", "is required together with meteredFeatureId")
 
 
 class LinkPrice(Command):
@@ -93,10 +106,13 @@ def _check_money(amount: int, currency: str, interval: str | None) -> None:
 
 
 class BillingTemplate(View):
-    """`price_id`, `amount` and `currency` are null until they are known. `amount` is in the currency's minor unit."""
+    """`price_id`, `amount` and `currency` are null until they are known. `amount` is in the currency's minor unit: of the
+    package, or with a `metered_feature_id` of one unit of it beyond the limit.
+    """
 
     id: str
     package_id: str
+    metered_feature_id: str | None
     provider: str
     status: BillingTemplateStatus
     error: str | None

@@ -114,6 +114,11 @@ def _of_records(records: Records, now: datetime) -> Iterator[GaugeMetricFamily]:
     ):
         yield _labelled(name, about, "check", dict(zip([one.name for one in checks], counts, strict=True)))
     yield _gauge("meterline_dead_webhooks", "Webhooks that were given up.", records.dead_webhooks.count)
+    yield _gauge(
+        "meterline_dead_meter_reports",
+        "Hours whose overage Stripe's meters did not take.",
+        records.dead_meter_reports.count,
+    )
     if records.ledger_covered_until:
         until = records.ledger_covered_until.timestamp()
         yield _gauge("meterline_ledger_covered_until_timestamp_seconds", "Where the newest month ends.", until)

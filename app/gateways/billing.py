@@ -156,6 +156,7 @@ class SubscriptionItem:
     quantity: int | None
     period_start: datetime
     period_end: datetime
+    created_at: datetime
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -102,6 +102,7 @@ def _item(it: Object) -> billing.SubscriptionItem:
         quantity=it.get("quantity"),
         period_start=_at(it["current_period_start"]),
         period_end=_at(it["current_period_end"]),
+        created_at=_at(it["created"]),
     )
 
 

@@ -96,6 +96,15 @@ COMPARE_SUBSCRIPTIONS = _scheduled(
 CHECK_PRICES = _scheduled(
     "stripe.check_prices", Queue.STRIPE, "takes billing templates off sale whose price Stripe does not sell any more"
 )
+REPORT_OVERAGE = _scheduled(
+    "stripe.report_overage", Queue.STRIPE, "works out the overage of hours that are over, for Stripe's meters"
+)
+SEND_METER_REPORTS = _scheduled(
+    "stripe.send_meter_reports", Queue.STRIPE, "tells Stripe's meters of overage, and tries again what did not arrive"
+)
+COMPARE_OVERAGE = _scheduled(
+    "stripe.compare_overage", Queue.STRIPE, "compares what Stripe's meters have counted with what they were told"
+)
 MAKE_PARTITIONS = _scheduled("maintenance.make_partitions", Queue.MAINTENANCE, "makes the ledger's next months")
 PRUNE = _scheduled("maintenance.prune", Queue.MAINTENANCE, "drops what is older than the retention settings keep")
 CHECK_BOOKS = _scheduled("maintenance.check_books", Queue.MAINTENANCE, "proves that counters and ledger agree")
@@ -123,6 +132,9 @@ JOBS = (
     CATCH_UP_STRIPE_EVENTS,
     COMPARE_SUBSCRIPTIONS,
     CHECK_PRICES,
+    REPORT_OVERAGE,
+    SEND_METER_REPORTS,
+    COMPARE_OVERAGE,
     MAKE_PARTITIONS,
     PRUNE,
     CHECK_BOOKS,

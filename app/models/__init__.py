@@ -3,6 +3,7 @@
 from app.models.billing import BillingTemplate, CheckoutLink
 from app.models.features import Feature
 from app.models.jobs import BooksCheck, JobFault, JobRun, JobTurn
+from app.models.overage import BillingMeter, MeterCursor, MeteredItem, MeterReport
 from app.models.packages import Package, PackageBase, PackageFeature
 from app.models.portal_links import PortalLink
 from app.models.reservations import Reservation
@@ -17,6 +18,7 @@ from app.models.webhooks import WebhookDelivery, WebhookEndpoint, WebhookMessage
 
 __all__ = [
     "ApiKey",
+    "BillingMeter",
     "BillingTemplate",
     "BooksCheck",
     "CheckoutLink",
@@ -26,6 +28,9 @@ __all__ = [
     "JobFault",
     "JobRun",
     "JobTurn",
+    "MeterCursor",
+    "MeterReport",
+    "MeteredItem",
     "Package",
     "PackageBase",
     "PackageFeature",

@@ -15,15 +15,23 @@ class BillingTemplate(SQLModel, table=True):
 
     While it is PENDING a worker makes the price or looks it up, so price, amount and currency may be unknown. `making_id` names
     to the provider what we make, and is null for a price that was there before; `attempt` goes up when a try must not be
-    repeated. `sent_at`: when a worker was told last.
+    repeated. `sent_at`: when a worker was told last. With a `metered_feature_key` it is what a unit of that feature costs beyond
+    the limit: it is not sold by itself, but goes with the package's other prices of the same currency and interval.
     """
 
     __tablename__ = "billing_templates"
     __table_args__ = (
         within_tenant("package_key", "packages.key", on_delete="CASCADE"),
+        within_tenant("metered_feature_key", "features.key", on_delete="CASCADE"),
         UniqueConstraint("tenant_id", "key"),
         Index(None, "tenant_id", "package_key"),
         Index(None, "tenant_id", "price_id"),
+        Index(
+            "ix_billing_templates_tenant_id_metered_feature_key",
+            "tenant_id",
+            "metered_feature_key",
+            postgresql_where=text("metered_feature_key IS NOT NULL"),
+        ),
         Index(
             "ix_billing_templates_tenant_id_sent_at",
             "tenant_id",
@@ -36,6 +44,7 @@ class BillingTemplate(SQLModel, table=True):
     id: str = Field(sa_column=Column(text_column().type, primary_key=True))
     key: int = Field(default=None, sa_column=Column(BigInteger, Identity(always=True), nullable=False))
     package_key: int = Field(sa_type=BigInteger)
+    metered_feature_key: int | None = Field(default=None, sa_type=BigInteger)
     provider: str = Field(sa_column=text_column(nullable=False))
     status: BillingTemplateStatus = Field(sa_column=choice(BillingTemplateStatus, "status", default="ACTIVE"))
     error: str | None = Field(default=None, sa_column=text_column())

@@ -57,6 +57,10 @@ def dead_webhooks(session: Session) -> Counted:
     return _counted(session, "webhook_deliveries", "settled_at", "r.status = 'DEAD'")
 
 
+def dead_meter_reports(session: Session) -> Counted:
+    return _counted(session, "meter_reports", "created_at", "r.state = 'DEAD'")
+
+
 def rows_set_aside(session: Session) -> Counted:
     return _counted(session, "job_faults", "first_at", "true")
 

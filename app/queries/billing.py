@@ -53,6 +53,25 @@ def templates_page(
     return page_after(session, statement, col(BillingTemplate.key), after, limit)
 
 
+def metered_price_ids(session: Session, template: BillingTemplate) -> list[str]:
+    """What overage costs who buys by this template: of each metered feature the newest price on sale for the same package, in the
+    same currency, billed as often. Nothing of what is paid once.
+    """
+    found = session.exec(
+        select(BillingTemplate.metered_feature_key, BillingTemplate.price_id)
+        .where(
+            BillingTemplate.tenant_id == template.tenant_id,
+            BillingTemplate.package_key == template.package_key,
+            BillingTemplate.status == BillingTemplateStatus.ACTIVE,
+            BillingTemplate.currency == template.currency,
+            BillingTemplate.interval == template.interval,
+            col(BillingTemplate.metered_feature_key).is_not(None),
+        )
+        .order_by(col(BillingTemplate.metered_feature_key), col(BillingTemplate.key))
+    )
+    return [price_id for price_id in dict(found.all()).values() if price_id]
+
+
 def product_made_for(session: Session, tenant_id: int, package_key: int) -> str | None:
     """The provider's product that we made for a package, if we did: its further prices belong to it too."""
     return session.exec(

@@ -12,6 +12,14 @@ def feature_by_id(session: Session, tenant_id: int, feature_id: str) -> Feature 
     return session.exec(select(Feature).where(Feature.tenant_id == tenant_id, Feature.id == feature_id)).one_or_none()
 
 
+def feature_ids(session: Session, tenant_id: int, feature_keys: Collection[int]) -> dict[int, str]:
+    """By key."""
+    statement = select(Feature.key, Feature.id).where(
+        Feature.tenant_id == tenant_id, col(Feature.key).in_(feature_keys)
+    )
+    return dict(session.exec(statement).all())
+
+
 def kept_features(session: Session, tenant_id: int, feature_ids: Collection[str]) -> dict[str, Feature]:
     """By id, of those that exist; none can be deleted until the transaction ends. Locked in key order."""
     statement = select(Feature).where(Feature.tenant_id == tenant_id, col(Feature.id).in_(feature_ids))

@@ -104,6 +104,8 @@ def contents_of(session: Session, tenant_id: int, package_keys: Collection[int])
             BillingTemplate.tenant_id == tenant_id,
             col(BillingTemplate.package_key).in_(package_keys),
             BillingTemplate.status == BillingTemplateStatus.ACTIVE,
+            # What overage costs is no price that anybody can buy the package for.
+            col(BillingTemplate.metered_feature_key).is_(None),
         )
         .order_by(col(BillingTemplate.created_at), col(BillingTemplate.id))
     ):

@@ -149,6 +149,7 @@ def packages_by_price(session: Session, tenant_id: int, price_ids: Collection[st
             Package.tenant_id == tenant_id,
             col(BillingTemplate.price_id).in_(price_ids),
             _IS_A_PRICE,
+            col(BillingTemplate.metered_feature_key).is_(None),
         )
         .order_by(col(BillingTemplate.created_at).desc(), col(BillingTemplate.id).desc())
     )

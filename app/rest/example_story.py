@@ -191,6 +191,7 @@ HOLD_RELEASED = replace(HOLD, status=ReservationStatus.RELEASED)
 PRO_MONTHLY = BillingTemplate(
     id="pro-50gbp-month",
     package_id="pro",
+    metered_feature_id=None,
     provider="STRIPE",
     status=BillingTemplateStatus.ACTIVE,
     error=None,

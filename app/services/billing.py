@@ -14,9 +14,10 @@ from app.db import transaction
 from app.domain.billing import BillingTemplateStatus
 from app.domain.money import display_amount
 from app.domain.values import check_id
-from app.errors import BillingTemplateNotFoundError, PackageNotFoundError
+from app.errors import BillingTemplateNotFoundError, InvalidInputError, PackageNotFoundError
 from app.queries import billing as queries
-from app.queries.packages import kept_packages, packages_by_id, packages_by_key
+from app.queries.features import feature_ids
+from app.queries.packages import contents_of, kept_packages, packages_by_id, packages_by_key
 from app.services.conflicts import already_exists
 from app.services.paging import key_after
 
@@ -28,11 +29,14 @@ def create_billing_template(actor: Actor, command: CreateBillingTemplate) -> Bil
 
     Raises:
         PackageNotFoundError: there is no such package.
+        InvalidInputError: the package gives no overage of the feature that is to be metered.
         AlreadyExistsError: the template's id is taken.
     """
     now = clock.now()
     with already_exists(_taken(command.id)), transaction() as session:
         row = _new(session, actor, command, BillingTemplateStatus.PENDING, now)
+        if command.metered_feature_id is not None:
+            row.metered_feature_key = _metered_feature_key(session, row, command.metered_feature_id)
         row.making_id = None if command.price_id else uuid4()
         have_made(session, row, now)
         return _views(session, actor, [row])[0]
@@ -142,6 +146,15 @@ def _new(
     return row
 
 
+def _metered_feature_key(session: Session, row: models.BillingTemplate, feature_id: str) -> int:
+    """The package's row is ours, so what it gives stays as it is until this is committed."""
+    held = contents_of(session, row.tenant_id, [row.package_key]).features[row.package_key]
+    for terms, feature in held:
+        if feature.id == feature_id and terms.overage_enabled and terms.usage_limit is not None:
+            return feature.key
+    raise InvalidInputError("meteredFeatureId", "must be a feature of the package with a limit and overageEnabled")
+
+
 def _taken(template_id: str) -> str:
     return f"id: a billing template with the id {template_id!r} exists already"
 
@@ -158,16 +171,22 @@ def _key_of(session: Session, actor: Actor, template_id: str) -> int | None:
 def _views(session: Session, actor: Actor, rows: Sequence[models.BillingTemplate]) -> list[BillingTemplate]:
     packages = packages_by_key(session, actor.tenant_id, {row.package_key for row in rows})
     ids = {package.key: package.id for package in packages}
-    return [_view(row, ids[row.package_key]) for row in rows]
+    metered = {row.metered_feature_key for row in rows if row.metered_feature_key is not None}
+    features = feature_ids(session, actor.tenant_id, metered) if metered else {}
+    return [
+        _view(row, ids[row.package_key], features[row.metered_feature_key] if row.metered_feature_key else None)
+        for row in rows
+    ]
 
 
-def _view(row: models.BillingTemplate, package_id: str) -> BillingTemplate:
+def _view(row: models.BillingTemplate, package_id: str, metered_feature_id: str | None) -> BillingTemplate:
     display = None
     if row.amount_minor is not None and row.currency is not None:
         display = display_amount(row.amount_minor, row.currency)
     return BillingTemplate(
         id=row.id,
         package_id=package_id,
+        metered_feature_id=metered_feature_id,
         provider=row.provider,
         status=row.status,
         error=row.error,

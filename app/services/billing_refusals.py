@@ -26,16 +26,16 @@ def told(error: BillingError) -> str:
     return f"Stripe does not do it: {error.message}"
 
 
-def why_not_for_sale(price: Price) -> str | None:
-    """Why no link can be made for a price of Stripe's, as the end of a sentence; None: it can."""
+def why_not_for_sale(price: Price, *, is_metered: bool = False) -> str | None:
+    """Why no link can be made for a price of Stripe's, as the end of a sentence; None: it can. `is_metered`: for overage."""
     if not price.active:
         return "it is archived"
     if price.amount_minor is None:
         return "it has no single amount in whole minor units"
     if price.amount_minor > INT32_MAX:
         return f"its amount is above {INT32_MAX}, the largest number that the API can carry"
-    if price.meter_id is not None:
-        return "it is for metered usage"
+    if (price.meter_id is not None) != is_metered:
+        return "it is not for metered usage" if is_metered else "it is for metered usage"
     if price.interval_count != 1:
         return f"it is paid every {price.interval_count} {price.interval}s, and only single intervals can be sold"
     return None

@@ -83,6 +83,11 @@ def _sellable_template(session: Session, actor: Actor, template_id: str) -> mode
         raise SubscriptionLinkError(f"There is no billing template with the id {template_id!r}.")
     if template.status is not BillingTemplateStatus.ACTIVE or template.price_id is None:
         raise SubscriptionLinkError(f"Billing template {template_id} cannot be sold: it is {template.status}.")
+    if template.metered_feature_key is not None:
+        raise SubscriptionLinkError(
+            f"Billing template {template_id} cannot be sold by itself: its price is for overage, and goes with the other "
+            "prices of its package."
+        )
     return template
 
 
@@ -107,7 +112,7 @@ def _link_for(
     template: models.BillingTemplate,
     now: datetime,
 ) -> models.CheckoutLink:
-    fingerprint = _fingerprint(command, user, template)
+    fingerprint = _fingerprint(command, user, template, template_queries.metered_price_ids(session, template))
     if user is not None:
         found = queries.locked_live_link(session, template.tenant_id, user.key, fingerprint)
         if found is not None and _is_usable(session, found, now):
@@ -151,9 +156,21 @@ def _is_usable(session: Session, row: models.CheckoutLink, now: datetime) -> boo
     return False
 
 
-def _fingerprint(command: GenerateSubscriptionLink, user: models.User | None, template: models.BillingTemplate) -> str:
+def _fingerprint(
+    command: GenerateSubscriptionLink,
+    user: models.User | None,
+    template: models.BillingTemplate,
+    metered_price_ids: list[str],
+) -> str:
     # A hash, because two URLs may be longer than what an index takes.
-    wish = [user and user.key, template.key, template.price_id, command.success_url, command.cancel_url]
+    wish = [
+        user and user.key,
+        template.key,
+        template.price_id,
+        command.success_url,
+        command.cancel_url,
+        *metered_price_ids,
+    ]
     return hashlib.sha256(json.dumps(wish).encode()).hexdigest()
 
 

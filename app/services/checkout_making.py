@@ -116,6 +116,7 @@ def _checkout(session: Session, app_id: str, row: models.CheckoutLink) -> NewChe
     return NewCheckout(
         price_id=row.price_id,
         recurring=template.interval is not None,
+        metered_price_ids=template_queries.metered_price_ids(session, template),
         success_url=row.success_url,
         cancel_url=row.cancel_url,
         client_reference_id=str(row.id),

@@ -14,6 +14,7 @@ from app.errors import OverloadedError
 from app.queries import tenants
 from app.queries.checkout_looks import delete_settled as delete_settled_links
 from app.queries.webhook_retention import OldMessage, delete_settled, locked_settled_before
+from app.services import meter_reports
 from app.services.ledger_partitions import drop_expired
 from app.services.stripe_inbox import drop_old
 from app.services.sweeps import Swept
@@ -29,8 +30,9 @@ _OLDEST = OldMessage(datetime.min.replace(tzinfo=UTC), 0)
 
 def prune(run_seconds: float = RUN_SECONDS) -> Swept:
     """Drop webhooks that were settled or given up and are older than WEBHOOK_RETENTION_DAYS, for about so long, and links to pay
-    by (SUBSCRIPTION_LINK_RETENTION_DAYS); when none is left, Stripe's events of 40 days ago, and what the ledger does not keep
-    (USAGE_RETENTION_DAYS). Counts webhooks, links, events, months, and rows that went with these.
+    by (SUBSCRIPTION_LINK_RETENTION_DAYS); when none is left, Stripe's events of 40 days ago, what its meters were told 400 days
+    ago, and what the ledger does not keep (USAGE_RETENTION_DAYS). Counts webhooks, links, events, reports, months, and rows that
+    went with these.
 
     Raises:
         OverloadedError: the database is busy or away. What was done stays done.
@@ -47,7 +49,8 @@ def prune(run_seconds: float = RUN_SECONDS) -> Swept:
         dropped += deleted + _prune_links(tenant_id, links_before)
         if not is_done:
             return Swept(handled=dropped, set_aside=0, more=True)
-    return Swept(handled=dropped + drop_old() + _prune_ledger(now), set_aside=0, more=False)
+    others = drop_old() + meter_reports.drop_old() + _prune_ledger(now)
+    return Swept(handled=dropped + others, set_aside=0, more=False)
 
 
 def _prune_webhooks(tenant_id: int, before: datetime, deadline: float) -> tuple[int, bool]:

@@ -49,7 +49,9 @@ class StripeCheck:
 
 @dataclass(frozen=True, slots=True)
 class Records:
-    """What the database says. Of webhooks that were given up and of rows set aside, 10,000 of each tenant are counted."""
+    """What the database says. Of webhooks and meter reports that were given up, and of rows set aside, 10,000 of each tenant are
+    counted.
+    """
 
     jobs: list[JobState]
     backlogs: list[Backlog]
@@ -57,6 +59,7 @@ class Records:
     books_differences: int
     stripe_checks: list[StripeCheck]
     dead_webhooks: Counted
+    dead_meter_reports: Counted
     ledger_covered_until: datetime | None
 
     @property
@@ -104,6 +107,7 @@ def _records(now: datetime) -> Records | None:
                 books_differences=books_checks.differences(session),
                 stripe_checks=_stripe_checks(session),
                 dead_webhooks=backlog.dead_webhooks(session),
+                dead_meter_reports=backlog.dead_meter_reports(session),
                 ledger_covered_until=ledger_partitions.covered_until(session, now),
             )
     except OverloadedError:

@@ -19,6 +19,7 @@ from app.queries import packages as package_queries
 from app.queries import stripe_copies as queries
 from app.queries.subscriptions import live_subscriptions
 from app.services import subscription_news
+from app.services.metered_items import copy_metered_items
 from app.services.stripe_packages import follow_price
 from app.services.subscription_news import News
 
@@ -55,7 +56,8 @@ def write_copy(
     # Our tag says what was bought first, and nothing of what came later.
     packages = _packages(session, owner.tenant_id, found, None if rows else tags.get(billing_tags.PACKAGE))
     news: list[News] = []
-    for item in found.items:
+    # What bills overage gives nothing by itself.
+    for item in (each for each in found.items if each.price.meter_id is None):
         row = rows.pop(item.id, None)
         package_key = _package_key(item, row, packages, found)
         if row is not None:
@@ -73,6 +75,7 @@ def write_copy(
     news += [(WebhookEventType.SUBSCRIPTION_CANCELLED, row) for row in rows.values() if _drop(row, now)]
     session.flush()
     flag_second_bases(session, owner, found.id, now)
+    copy_metered_items(session, owner, found, now)
     session.flush()
     when_written(session)
     subscription_news.announce(session, owner.tenant_id, news, now)
@@ -96,7 +99,7 @@ def _package_key(
     if row is not None and item.price.id in (row.provider_price_id, row.next_price_id):
         return row.package_key
     package_key = packages.get(item.price.id)
-    if package_key is None and item.price.meter_id is None:
+    if package_key is None:
         # Somebody pays for what we do not sell. What they had they keep, until an operator has put a package behind the price.
         log.error("stripe.price_without_package", subscription_id=found.id, price_id=item.price.id)
     return package_key

@@ -52,7 +52,8 @@ class Offers:
 
     def told(self, price: Price) -> Offer:
         """Likewise for a price that was read just now."""
-        problem = why_not_for_sale(price)
+        # One with a meter is in templates for overage alone.
+        problem = why_not_for_sale(price, is_metered=price.meter_id is not None)
         if problem is None and not self._is_sold(price.product_id):
             problem = f"its product {price.product_id} is archived"
         return Offer(price, f"The price {price.id} cannot be sold: {problem}." if problem else None)

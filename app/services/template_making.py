@@ -23,11 +23,13 @@ from app.gateways.billing_errors import (
 )
 from app.gateways.stripe import stripe_gateway
 from app.queries import billing as queries
+from app.queries.billing_meters import Metered
 from app.queries.packages import packages_by_key
 from app.queries.tenants import tenant_by_id
 from app.services import sweeps
 from app.services.billing import have_made
 from app.services.billing_refusals import check_mode, told, why_not_for_sale
+from app.services.meter_making import meter_of
 from app.services.sweeps import Sweep, Swept
 
 log = structlog.get_logger(__name__)
@@ -52,6 +54,7 @@ class _Wish:
     interval: str | None
     making_key: str
     attempt: int
+    metered: Metered | None
 
 
 def make_template(tenant_id: int, template_key: int, gateway: BillingGateway | None = None) -> int:
@@ -111,12 +114,13 @@ def _read(tenant_id: int, template_key: int) -> _Wish | None:
             interval=row.interval,
             making_key=f"template:{row.making_id}:{row.attempt}",
             attempt=row.attempt,
+            metered=(tenant_id, row.package_key, row.metered_feature_key) if row.metered_feature_key else None,
         )
 
 
 def _looked_up(billing: BillingGateway, wish: _Wish) -> Price:
     price = billing.price(wish.price_id or "")
-    problem = why_not_for_sale(price)
+    problem = why_not_for_sale(price, is_metered=wish.metered is not None)
     if problem:
         raise BillingRefusedError(f"The price {price.id} cannot be sold: {problem}.")
     return price
@@ -127,11 +131,15 @@ def _made(billing: BillingGateway, wish: _Wish) -> Price:
     product_id = wish.product_id
     if product_id is None:
         product_id = billing.create_product(wish.package_name, key=f"{wish.making_key}:product", metadata=tags).id
+    meter_id = None
+    if wish.metered is not None:
+        meter_id = meter_of(billing, wish.metered, key=f"{wish.making_key}:meter")
     new = NewPrice(
         product_id=product_id,
         currency=wish.currency or "",
         amount_minor=wish.amount_minor or 0,
         interval=BillingInterval(wish.interval) if wish.interval else None,
+        meter_id=meter_id,
         metadata={**tags, billing_tags.TEMPLATE: wish.template_id},
     )
     return billing.create_price(new, key=f"{wish.making_key}:price")

@@ -11,7 +11,9 @@ from tests.billing import Stripe, column
 from tests.contract.callers import Caller
 from tests.tenants import Tenant
 
-TEMPLATE = "{ id packageId provider status error priceId amount displayAmount currency interval createdAt }"
+TEMPLATE = (
+    "{ id packageId meteredFeatureId provider status error priceId amount displayAmount currency interval createdAt }"
+)
 CREATE = f"mutation ($input: CreateBillingTemplateInput!) {{ made: createBillingTemplate(input: $input) {TEMPLATE} }}"
 MONTHLY = {"id": "pro-month", "packageId": "pro", "amount": 5000, "currency": "gbp", "interval": "month"}
 
@@ -40,6 +42,7 @@ async def test_a_template_is_made_read_listed_and_switched_off_over_graphql(
 ) -> None:
     made = (await shop.data(CREATE, {"input": MONTHLY}))["made"]
     assert made == MONTHLY | {
+        "meteredFeatureId": None,
         "provider": "STRIPE",
         "status": "PENDING",
         "error": None,
@@ -85,6 +88,30 @@ async def test_the_same_over_rest(shop: Caller, tenant: Tenant, stripe: Stripe) 
     assert await shop.rest("PATCH", "/billing-templates/once", active=True) == active
 
 
+async def test_what_overage_costs_is_a_template_of_its_own_and_no_price_of_the_package(
+    shop: Caller, tenant: Tenant, stripe: Stripe
+) -> None:
+    await shop.rest("POST", "/features", id="calls", type="CONSUMABLE")
+    terms = {"limit": 100, "resetPeriod": "MONTH", "overageEnabled": True}
+    await shop.rest("POST", "/packages", id="metered", features=[{"id": "calls", "entitlement": terms}])
+    body = {"id": "over", "packageId": "metered", "meteredFeatureId": "calls", "amount": 2, "currency": "gbp"}
+    body |= {"interval": "month"}
+    made = (await shop.data(CREATE, {"input": body}))["made"]
+    assert (made["status"], made["meteredFeatureId"], made["amount"]) == ("PENDING", "calls", 2)
+    work(tenant, stripe)
+
+    (meter,), (price,) = stripe.objects("billing.meter"), stripe.objects("price")
+    assert (meter["event_time_window"], meter["default_aggregation"]) == ("hour", {"formula": "sum"})
+    assert (price["recurring"]["meter"], price["recurring"]["usage_type"]) == (meter["id"], "metered")
+    active = made | {"status": "ACTIVE", "priceId": price["id"]}
+    assert await shop.rest("GET", "/billing-templates/over") == active
+    assert (await shop.data(f'{{ billingTemplate(id: "over") {TEMPLATE} }}'))["billingTemplate"] == active
+    assert (await shop.rest("GET", "/packages/metered"))["prices"] == []
+    link = {"templateId": "over", "successUrl": "https://shop.example/a", "cancelUrl": "https://shop.example/b"}
+    refused = await shop.http.post("/v1/subscription-links", json=link)
+    assert (refused.status_code, stripe.objects("checkout.session")) == (409, [])
+
+
 @pytest.mark.parametrize(
     ("change", "field"),
     [
@@ -96,6 +123,10 @@ async def test_the_same_over_rest(shop: Caller, tenant: Tenant, stripe: Stripe) 
         ({"interval": "fortnight"}, "interval"),
         ({"id": ""}, "id"),
         ({"packageId": "a\nb"}, "packageId"),
+        ({"meteredFeatureId": ""}, "meteredFeatureId"),
+        ({"meteredFeatureId": "calls"}, "meteredFeatureId"),
+        ({"meteredFeatureId": "calls", "interval": None}, "interval"),
+        ({"meteredFeatureId": "calls", "priceId": "price_1"}, "priceId"),
     ],
 )
 async def test_what_cannot_be_a_template_is_refused_by_both_doors_in_the_same_words(

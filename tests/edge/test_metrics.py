@@ -73,6 +73,7 @@ def test_all_that_operators_watch_is_there(time: FrozenDateTimeFactory) -> None:
         "meterline_rows_set_aside{}",
         "meterline_books_differences{}",
         "meterline_dead_webhooks{}",
+        "meterline_dead_meter_reports{}",
         "meterline_ledger_covered_until_timestamp_seconds{}",
         "meterline_workers{}",
     }

@@ -184,6 +184,7 @@ def everything_asked(double: StripeDouble) -> Recording:
     found = api.events.list({"limit": 100})
     api.events.retrieve(found.data[0].id)
     api.billing.meters.deactivate(meter.id)
+    api.billing.meters.reactivate(meter.id)
     api.customers.delete(customer.id)
     api.customers.retrieve(customer.id)
     api.webhook_endpoints.delete(endpoint.id)

@@ -11,8 +11,10 @@ from sqlmodel import Session
 from app import models
 from app.db import engine
 from app.domain.metering import RecordUsageAction, replay
+from app.domain.overage import running_totals
 from app.domain.periods import Period
 from app.queries.ledger import Window, current_totals, replayed_totals
+from app.queries.metered_items import runs_in
 from app.queries.standings import Pair, standings
 from tests.services.shop import Shop
 from tests.tenants import Tenant, new_tenant
@@ -104,6 +106,24 @@ def test_the_ledger_says_in_sql_what_the_rule_says(
         write(session, tenant.actor.tenant_id, keys, ledger)
         totals = replayed_totals(session, [asked(keys, window) for window in asked_for])
     assert totals == [replayed(ledger, *window) for window in asked_for]
+
+
+@settings(max_examples=120)
+@given(
+    ledger=events,
+    cuts=st.sets(hours, min_size=1, max_size=6).map(sorted),
+    asked_for=st.lists(st.tuples(hours, hours).map(sorted), min_size=1, max_size=3, unique_by=tuple),
+)
+def test_the_ledger_in_runs_leaves_at_every_cut_the_total_of_what_counts_until_then(
+    pairs: tuple[Tenant, list[Pair]], ledger: list[Event], cuts: list[int], asked_for: list[list[int]]
+) -> None:
+    tenant, keys = pairs
+    periods = [asked(keys, (0, first, last))[1] for first, last in asked_for]
+    with Session(engine()) as session:
+        write(session, tenant.actor.tenant_id, keys, ledger)
+        runs = runs_in(session, keys[0], periods, [START + timedelta(hours=cut) for cut in cuts])
+    totals = [running_totals(runs[period], len(cuts)) for period in periods]
+    assert totals == [[replayed(ledger, 0, first, min(last, cut)) for cut in cuts] for first, last in asked_for]
 
 
 @settings(max_examples=80)

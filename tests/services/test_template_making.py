@@ -7,18 +7,21 @@ import pytest
 from freezegun import freeze_time
 
 from app import jobs
-from app.contract.billing import BillingTemplate, CreateBillingTemplate, UpdateBillingTemplate
+from app.contract.billing import BillingTemplate, CreateBillingTemplate, GenerateSubscriptionLink, UpdateBillingTemplate
 from app.contract.packages import PackagePrice
 from app.domain.billing import BillingTemplateStatus
+from app.errors import InvalidInputError
 from app.gateways.billing import BillingInterval, NewPrice, Price
 from app.gateways.stripe import StripeGateway
 from app.gateways.stripe_double.faults import FaultKind
 from app.services import billing, packages
+from app.services.checkout_links import request_link
+from app.services.checkout_making import make_link
 from app.services.template_making import make_template, sweep_templates
 from tests.billing import Stripe, column
 from tests.environment import environment
 from tests.services.at_once import at_once
-from tests.services.shop import Shop
+from tests.services.shop import Shop, counted
 from tests.tenants import new_tenant
 
 ACTIVE, FAILED, INACTIVE, PENDING = (
@@ -245,3 +248,71 @@ def test_on_a_server_without_a_key_a_template_fails_at_once_and_is_made_when_the
     assert switched(shop, on=True).status is PENDING
     assert work(shop, stripe) == 1
     assert (read(shop).status, read(shop).error) == (ACTIVE, None)
+
+
+def metered(shop: Shop, id_: str = "over", amount: int = 2, **more: Any) -> BillingTemplate:
+    terms = {"amount": amount, "currency": "gbp", "interval": "month"} | more
+    command = CreateBillingTemplate(id=id_, package_id="calls-pro", metered_feature_id="calls", **terms)
+    return billing.create_billing_template(shop.actor, command)
+
+
+@pytest.fixture
+def with_overage(shop: Shop) -> Shop:
+    shop.feature()
+    shop.package("calls-pro", counted(100, overage=True))
+    return shop
+
+
+@pytest.mark.parametrize(
+    "kind", [FaultKind.LOST_ANSWER, FaultKind.STORED_ERROR_AFTER, FaultKind.STORED_ERROR, FaultKind.LOST_REQUEST]
+)
+def test_a_meter_is_made_once_whatever_becomes_of_the_answer(
+    with_overage: Shop, stripe: Stripe, kind: FaultKind
+) -> None:
+    metered(with_overage)
+    stripe.fail(kind, "POST /v1/billing/meters")
+    for _ in range(3):
+        work(with_overage, stripe)
+    metered(with_overage, "over-more", 3)
+    work(with_overage, stripe)
+
+    (meter,) = stripe.objects("billing.meter")
+    assert {price["recurring"]["meter"] for price in stripe.objects("price")} == {meter["id"]}
+    assert (read(with_overage, "over").status, read(with_overage, "over-more").status) == (ACTIVE, ACTIVE)
+
+
+@pytest.mark.parametrize("terms", [{"limit": 100, "overage": False}, {"limit": None, "overage": True}])
+def test_what_is_never_used_beyond_a_limit_has_no_price_for_it(shop: Shop, terms: dict[str, Any]) -> None:
+    shop.feature()
+    shop.package("calls-pro", counted(**terms))
+    with pytest.raises(InvalidInputError) as refused:
+        metered(shop)
+    assert (refused.value.field, shop.rows("billing_templates")["billing_templates"]) == ("meteredFeatureId", [])
+
+
+def test_a_link_sells_the_newest_overage_price_of_the_same_currency_and_interval(
+    with_overage: Shop, stripe: Stripe
+) -> None:
+    sold = {"amount": 900, "currency": "gbp", "interval": "month"}
+    billing.create_billing_template(with_overage.actor, CreateBillingTemplate(id="pro", package_id="calls-pro", **sold))
+    for id_, more in (("old", {}), ("new", {}), ("dollars", {"currency": "usd"}), ("yearly", {"interval": "year"})):
+        metered(with_overage, id_, **more)
+    metered(with_overage, "off")
+    work(with_overage, stripe)
+    billing.update_billing_template(with_overage.actor, "off", UpdateBillingTemplate(active=False))
+    pages = {"success_url": "https://shop.example/yes", "cancel_url": "https://shop.example/no"}
+    wish = GenerateSubscriptionLink(template_id="pro", user_id=with_overage.user().id, **pages)
+    link = request_link(with_overage.actor, wish)
+    make_link(with_overage.actor.tenant_id, link.id, stripe.gateway)
+
+    (session,) = stripe.objects("checkout.session")
+    lines = stripe.double.world.account.state.lines[session["id"]]
+    assert [(each["price"]["id"], each.get("quantity")) for each in lines] == [
+        (read(with_overage, "pro").price_id, 1),
+        (read(with_overage, "new").price_id, None),
+    ]
+    assert request_link(with_overage.actor, wish).id == link.id
+    # Whoever asks once overage has another price gets a page with that.
+    metered(with_overage, "newest")
+    work(with_overage, stripe)
+    assert request_link(with_overage.actor, wish).id != link.id

@@ -4,7 +4,9 @@ from collections.abc import Iterator
 
 import pytest
 import stripe
+from freezegun import freeze_time
 
+from app import clock
 from app.gateways.stripe import StripeGateway
 from app.gateways.stripe_double import StripeDouble
 from app.settings import settings
@@ -12,6 +14,7 @@ from tests.environment import environment
 from tests.gateways.takers import Taker
 from tests.services.shop import Shop
 from tests.stripe.market import API_KEY, SECRET, Market
+from tests.stripe.metering import BEGAN, Metering
 from tests.tenants import Tenant
 
 
@@ -47,3 +50,27 @@ def impatient(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     yield
     monkeypatch.undo()
     settings.cache_clear()
+
+
+@pytest.fixture
+def metering(product: str, tenant: Tenant) -> Iterator[Metering]:
+    with (
+        environment(NO_PROXY="127.0.0.1", no_proxy="127.0.0.1"),
+        freeze_time(BEGAN) as time,
+        StripeDouble(clock=lambda: clock.now().timestamp()) as double,
+        Taker() as nobody,
+    ):
+        gateway = StripeGateway(API_KEY, base=double.url, tries_again=0)
+        dashboard = stripe.StripeClient(API_KEY, base_addresses={"api": double.url}).v1
+        # Nothing of other tests waits to be told: it would be told to this test's double.
+        Market.change("DELETE FROM metered_items")
+        market = Market(Shop(tenant.actor), tenant.app_id, double, gateway, nobody, dashboard)
+        yield Metering(market, time.move_to)
+
+
+@pytest.fixture
+def pro(metering: Metering) -> Metering:
+    """Ada has bought 100 calls a month, and pays for more."""
+    metering.sell()
+    metering.buy()
+    return metering

@@ -148,6 +148,7 @@ class Market:
         """What other tests sold and bought at their own doubles is over, and is compared with this one no more."""
         self.change("UPDATE subscriptions SET status = 'CANCELLED', ends_at = now() WHERE provider IS NOT NULL")
         self.change("UPDATE billing_templates SET status = 'FAILED'")
+        self.change("UPDATE checkout_links SET look_at = NULL")
         self.change("DELETE FROM stripe_inbox")
         self.change("DELETE FROM stripe_checks")
 

@@ -11,8 +11,10 @@ from app.domain.stripe_events import WANTED_EVENTS, groups
 from app.services.billing import update_billing_template
 from app.services.stripe_checks import check_prices
 from app.services.template_making import make_template
+from tests.billing import column
 from tests.environment import environment
-from tests.stripe.market import Market
+from tests.stripe.market import API_KEY, Market
+from tests.stripe.metering import Metering
 
 
 @pytest.fixture
@@ -114,6 +116,19 @@ def test_what_stripe_took_off_sale_is_looked_up_when_its_owner_switches_it_on(pr
         ((key,),) = pro.ask("SELECT key FROM billing_templates WHERE tenant_id = :tenant_id")
         make_template(pro.shop.actor.tenant_id, key, pro.gateway)
         assert template(pro)[0] == status
+
+
+def test_a_price_for_overage_is_on_sale_until_it_is_archived(metering: Metering) -> None:
+    metering.market.forget_others()
+    with environment(
+        STRIPE_API_KEY=API_KEY, STRIPE_API_BASE=metering.market.double.url, STRIPE_SWEEPS_PER_SECOND="1000"
+    ):
+        metering.sell()
+        assert checked() == []
+        price_id = column(metering.market.shop.actor, "billing_templates", "price_id")[-1]
+        metering.market.dashboard.prices.update(price_id, params={"active": False})
+        assert checked() == [("billing template pro-over", price_id, "repaired")]
+    assert column(metering.market.shop.actor, "billing_templates", "status") == ["ACTIVE", "INACTIVE"]
 
 
 def test_many_templates_are_checked_in_parts(pro: Market) -> None:

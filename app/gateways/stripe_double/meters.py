@@ -83,6 +83,16 @@ def deactivate_meter(account: Account, _asked: dict[str, Any], meter_id: str) ->
     return it
 
 
+def reactivate_meter(account: Account, _asked: dict[str, Any], meter_id: str) -> Json:
+    """POST /v1/billing/meters/:id/reactivate"""
+    it = account.find("billing.meter", meter_id)
+    transitions = {"deactivated_at": None}
+    account.change(
+        it, "billing.meter.reactivated", status="active", status_transitions=transitions, updated=account.now()
+    )
+    return it
+
+
 def create_meter_event(account: Account, asked: dict[str, Any]) -> Json:
     """POST /v1/billing/meter_events"""
     found = _active(account, asked["event_name"])

@@ -88,6 +88,7 @@ ROUTES = (
     Route("GET", "/v1/billing/meters", meters.METERS, meters.meters),
     Route("GET", "/v1/billing/meters/:id", _NOTHING, meters.meter),
     Route("POST", "/v1/billing/meters/:id/deactivate", _NOTHING, meters.deactivate_meter),
+    Route("POST", "/v1/billing/meters/:id/reactivate", _NOTHING, meters.reactivate_meter),
     Route("GET", "/v1/billing/meters/:id/event_summaries", meters.SUMMARIES, meters.summaries),
     Route("POST", "/v1/billing/meter_events", meters.NEW_METER_EVENT, meters.create_meter_event),
     Route("POST", "/v1/billing/meter_event_adjustments", meters.NEW_ADJUSTMENT, meters.create_adjustment),

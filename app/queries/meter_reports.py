@@ -1,0 +1,324 @@
+"""What the provider is told of each hour: versions that wait, and those that were sent."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlmodel import Session
+
+from app.models import MeteredItem
+from app.queries import arrays
+
+Item = tuple[int, str, int]
+"""(tenant id, the provider's subscription, feature key)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """The newest version of an hour, given up or not."""
+
+    starts_at: datetime
+    ends_at: datetime
+    version: int
+    value: int
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """A report that is to be sent, and how often that was tried."""
+
+    starts_at: datetime
+    version: int
+    value: int
+    attempts: int
+
+
+@dataclass(frozen=True, slots=True)
+class Leased:
+    """An item whose reports nobody else sends for a while, and where they go."""
+
+    item: Item
+    customer_id: str
+    event_name: str
+
+
+@dataclass(frozen=True, slots=True)
+class DeadLetter:
+    """An hour that the provider was not told of, and why."""
+
+    app_id: str
+    provider_subscription_id: str
+    feature_id: str
+    starts_at: datetime
+    value: int
+    error: str | None
+
+
+_NEWEST = """
+SELECT DISTINCT ON (starts_at) starts_at, ends_at, version, value FROM meter_reports
+WHERE tenant_id = %s AND provider_subscription_id = %s AND feature_key = %s AND starts_at >= %s
+ORDER BY starts_at, version DESC
+"""
+
+# An older version that waits, or was given up, is not sent any more: it would only be replaced.
+_SUPERSEDE = """
+UPDATE meter_reports r SET state = 'SUPERSEDED'
+FROM unnest(%s::timestamptz[]) AS w(starts_at)
+WHERE r.tenant_id = %s AND r.provider_subscription_id = %s AND r.feature_key = %s AND r.starts_at = w.starts_at
+  AND r.state IN ('WAITING', 'DEAD')
+"""
+_PUT = """
+INSERT INTO meter_reports
+  (tenant_id, provider_subscription_id, feature_key, starts_at, ends_at, version, value, state, attempts, next_attempt_at,
+   created_at)
+SELECT %s, %s, %s, w.starts_at, w.ends_at, w.version, w.value, 'WAITING', 0, %s, %s
+FROM unnest(%s::timestamptz[], %s::timestamptz[], %s::int[], %s::bigint[]) AS w(starts_at, ends_at, version, value)
+ORDER BY w.starts_at
+"""
+
+# Whoever takes an item has its hours worked out again too, for what nobody has told us of. What others hold has its turn later.
+_TAKE_TO_COMPARE = """
+UPDATE metered_items m SET compared_at = %s, due_at = least(m.due_at, %s)
+FROM (
+  SELECT tenant_id, provider_subscription_id, feature_key FROM metered_items
+  WHERE tenant_id = ANY(%s::int[]) AND (compared_at IS NULL OR compared_at <= %s) AND (ended_at IS NULL OR ended_at > %s)
+  ORDER BY tenant_id, provider_subscription_id, feature_key LIMIT 1 FOR UPDATE SKIP LOCKED
+) due
+WHERE m.tenant_id = due.tenant_id AND m.provider_subscription_id = due.provider_subscription_id
+  AND m.feature_key = due.feature_key
+RETURNING m.tenant_id, m.provider_subscription_id, m.feature_key, m.customer_id, m.meter_id
+"""
+_FIRST_SENT_SINCE = """
+SELECT min(starts_at) FROM meter_reports
+WHERE tenant_id = %s AND provider_subscription_id = %s AND feature_key = %s AND sent_at >= %s AND starts_at >= %s
+"""
+
+# All of the customer's, because a meter knows customers and no subscriptions.
+_STATED = """
+SELECT DISTINCT ON (r.provider_subscription_id, r.starts_at)
+  r.tenant_id, r.provider_subscription_id, r.feature_key, r.starts_at, r.ends_at, r.version, r.value, r.state, r.sent_at
+FROM metered_items m
+JOIN meter_reports r
+  ON r.tenant_id = m.tenant_id AND r.provider_subscription_id = m.provider_subscription_id AND r.feature_key = m.feature_key
+WHERE m.tenant_id = %s AND m.customer_id = %s AND m.meter_id = %s AND r.starts_at >= %s AND r.starts_at < %s
+ORDER BY r.provider_subscription_id, r.starts_at, r.version DESC
+"""
+_LOCK_ITEM = """
+SELECT FROM metered_items WHERE tenant_id = %s AND provider_subscription_id = %s AND feature_key = %s FOR UPDATE
+"""
+_DEAD_LETTERS = """
+SELECT t.public_id, r.provider_subscription_id, f.id, r.starts_at, r.value, r.error
+FROM meter_reports r
+JOIN tenants t ON t.id = r.tenant_id
+JOIN features f ON f.tenant_id = r.tenant_id AND f.key = r.feature_key
+WHERE r.state = 'DEAD'
+ORDER BY t.public_id, r.provider_subscription_id, r.feature_key, r.starts_at LIMIT %s
+"""
+_REVIVE = """
+UPDATE meter_reports SET state = 'WAITING', next_attempt_at = %s
+WHERE (tenant_id, provider_subscription_id, feature_key, starts_at, version) IN (
+  SELECT tenant_id, provider_subscription_id, feature_key, starts_at, version FROM meter_reports
+  WHERE state = 'DEAD' AND starts_at >= %s
+  ORDER BY 1, 2, 3, 4, 5 FOR UPDATE
+)
+"""
+
+_FORGET = "UPDATE meter_reports SET state = 'SUPERSEDED' WHERE state = 'DEAD' AND starts_at < %s"
+
+# By item, for which the primary key is made.
+_DELETE_OLD = """
+DELETE FROM meter_reports WHERE (tenant_id, provider_subscription_id, feature_key, starts_at, version) IN (
+  SELECT r.tenant_id, r.provider_subscription_id, r.feature_key, r.starts_at, r.version
+  FROM metered_items m
+  JOIN meter_reports r
+    ON r.tenant_id = m.tenant_id AND r.provider_subscription_id = m.provider_subscription_id AND r.feature_key = m.feature_key
+  WHERE r.starts_at < %s LIMIT %s FOR UPDATE OF r SKIP LOCKED
+)
+"""
+
+# One sender for each customer and meter: Stripe takes one call at a time of them, and the newest statement must come last.
+_LEASE = """
+UPDATE metered_items m SET leased_until = %s
+FROM billing_meters b, (
+  SELECT i.tenant_id, i.provider_subscription_id, i.feature_key
+  FROM metered_items i
+  WHERE i.tenant_id = ANY(%s::int[]) AND (i.leased_until IS NULL OR i.leased_until <= %s)
+    AND EXISTS (
+      SELECT FROM meter_reports r
+      WHERE r.tenant_id = i.tenant_id AND r.provider_subscription_id = i.provider_subscription_id
+        AND r.feature_key = i.feature_key AND r.state = 'WAITING' AND r.next_attempt_at <= %s
+    )
+    AND NOT EXISTS (
+      SELECT FROM metered_items o
+      WHERE o.tenant_id = i.tenant_id AND o.customer_id = i.customer_id AND o.meter_id = i.meter_id
+        AND o.leased_until > %s
+    )
+  ORDER BY i.tenant_id, i.provider_subscription_id, i.feature_key LIMIT 1 FOR UPDATE OF i SKIP LOCKED
+) due
+WHERE m.tenant_id = due.tenant_id AND m.provider_subscription_id = due.provider_subscription_id
+  AND m.feature_key = due.feature_key AND b.tenant_id = m.tenant_id AND b.meter_id = m.meter_id
+RETURNING m.tenant_id, m.provider_subscription_id, m.feature_key, m.customer_id, b.event_name
+"""
+_KEEP_LEASE = """
+UPDATE metered_items SET leased_until = %s WHERE tenant_id = %s AND provider_subscription_id = %s AND feature_key = %s
+"""
+_WAITING = """
+SELECT starts_at, version, value, attempts FROM meter_reports
+WHERE tenant_id = %s AND provider_subscription_id = %s AND feature_key = %s AND state = 'WAITING' AND next_attempt_at <= %s
+ORDER BY starts_at, version LIMIT %s
+"""
+_OF_REPORT = """
+WHERE tenant_id = %s AND provider_subscription_id = %s AND feature_key = %s AND starts_at = %s AND version = %s
+"""
+# One that was superseded while it was on its way was sent all the same.
+_SENT = f"UPDATE meter_reports SET state = 'SENT', sent_at = %s, attempts = attempts + 1, error = NULL {_OF_REPORT}"
+_LATER = f"""
+UPDATE meter_reports SET attempts = attempts + 1, next_attempt_at = %s, error = %s {_OF_REPORT} AND state = 'WAITING'
+"""
+# Under the item's lock, which `keep_lease` takes, so that nobody else has made the next version.
+_NEXT_VERSION = f"""
+WITH old AS (
+  UPDATE meter_reports SET state = 'SUPERSEDED', attempts = attempts + 1 {_OF_REPORT} AND state = 'WAITING' RETURNING *
+)
+INSERT INTO meter_reports
+  (tenant_id, provider_subscription_id, feature_key, starts_at, ends_at, version, value, state, attempts, next_attempt_at, error,
+   created_at)
+SELECT tenant_id, provider_subscription_id, feature_key, starts_at, ends_at, version + 1, value, 'WAITING', attempts, %s, %s,
+  created_at
+FROM old
+"""
+_DEAD = (
+    f"UPDATE meter_reports SET state = 'DEAD', attempts = attempts + 1, error = %s {_OF_REPORT} AND state = 'WAITING'"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class ToCompare:
+    """An item that is compared with what the provider has counted of its customer."""
+
+    item: Item
+    customer_id: str
+    meter_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Stated:
+    """The newest version of an hour of some item of a customer's."""
+
+    item: Item
+    told: Told
+    state: str
+    sent_at: datetime | None
+
+
+def newest(session: Session, item: Item, since: datetime) -> dict[datetime, Told]:
+    """What was told last of each hour since then, by where the hour begins."""
+    found = session.connection().exec_driver_sql(_NEWEST, (*item, since))
+    return {row[0]: Told(*row) for row in found}
+
+
+def put(session: Session, item: Item, told: Sequence[Told], now: datetime) -> None:
+    """Have these versions sent, and no older ones of their hours."""
+    hours = arrays.moments(each.starts_at for each in told)
+    session.connection().exec_driver_sql(_SUPERSEDE, (hours, *item))
+    parameters = (
+        *item,
+        now,
+        now,
+        hours,
+        arrays.moments(each.ends_at for each in told),
+        arrays.numbers(each.version for each in told),
+        arrays.numbers(each.value for each in told),
+    )
+    session.connection().exec_driver_sql(_PUT, parameters)
+
+
+def lease(session: Session, tenant_ids: Sequence[int], now: datetime, until: datetime) -> Leased | None:
+    """Some item with reports to be sent, which nobody else gets before `until`. None: there is none."""
+    parameters = (until, arrays.numbers(tenant_ids), now, now, now)
+    found = session.connection().exec_driver_sql(_LEASE, parameters).one_or_none()
+    return Leased((found[0], found[1], found[2]), found[3], found[4]) if found else None
+
+
+def keep_lease(session: Session, item: Item, until: datetime | None) -> None:
+    """Keep it until then, or (None) give it back."""
+    session.connection().exec_driver_sql(_KEEP_LEASE, (until, *item))
+
+
+def waiting(session: Session, item: Item, now: datetime, limit: int) -> list[Waiting]:
+    """The reports of an item that are to be sent, in the order of the hours."""
+    return [Waiting(*row) for row in session.connection().exec_driver_sql(_WAITING, (*item, now, limit))]
+
+
+def note_sent(session: Session, item: Item, report: Waiting, now: datetime) -> None:
+    """The provider has it."""
+    session.connection().exec_driver_sql(_SENT, (now, *item, report.starts_at, report.version))
+
+
+def try_later(session: Session, item: Item, report: Waiting, error: str, again_at: datetime) -> None:
+    """It did not arrive, or nobody knows whether it did."""
+    session.connection().exec_driver_sql(_LATER, (again_at, error, *item, report.starts_at, report.version))
+
+
+def next_version(session: Session, item: Item, report: Waiting, error: str, again_at: datetime) -> None:
+    """The same under another name, for the provider has something else under this one."""
+    parameters = (*item, report.starts_at, report.version, again_at, error)
+    session.connection().exec_driver_sql(_NEXT_VERSION, parameters)
+
+
+def give_up(session: Session, item: Item, report: Waiting, error: str) -> None:
+    """The provider will never take it."""
+    session.connection().exec_driver_sql(_DEAD, (error, *item, report.starts_at, report.version))
+
+
+def take_to_compare(
+    session: Session, tenant_ids: Sequence[int], now: datetime, compared_before: datetime, ended_after: datetime
+) -> ToCompare | None:
+    """An item that was not compared since then, and is not over for so long. None: there is none, or others have it."""
+    parameters = (now, now, arrays.numbers(tenant_ids), compared_before, ended_after)
+    found = session.connection().exec_driver_sql(_TAKE_TO_COMPARE, parameters).one_or_none()
+    return ToCompare((found[0], found[1], found[2]), found[3], found[4]) if found else None
+
+
+def first_sent_since(session: Session, item: Item, sent_since: datetime, horizon: datetime) -> datetime | None:
+    """The first hour, within the horizon, of which something was told since then."""
+    found: datetime | None = (
+        session.connection().exec_driver_sql(_FIRST_SENT_SINCE, (*item, sent_since, horizon)).scalar_one()
+    )
+    return found
+
+
+def stated(session: Session, compared: ToCompare, start: datetime, end: datetime) -> list[Stated]:
+    """The newest versions of all hours of this customer and meter in [start, end), whichever subscription they are of."""
+    parameters = (compared.item[0], compared.customer_id, compared.meter_id, start, end)
+    found = session.connection().exec_driver_sql(_STATED, parameters)
+    return [Stated((row[0], row[1], row[2]), Told(*row[3:7]), row[7], row[8]) for row in found]
+
+
+def lock_item(session: Session, item: Item) -> None:
+    """Nobody else writes versions of its hours until the transaction ends."""
+    session.connection().exec_driver_sql(_LOCK_ITEM, item)
+
+
+def dead_letters(session: Session, limit: int) -> list[DeadLetter]:
+    """Hours that nobody tells the provider of any more."""
+    return [DeadLetter(*row) for row in session.connection().exec_driver_sql(_DEAD_LETTERS, (limit,))]
+
+
+def revive(session: Session, since: datetime, now: datetime) -> int:
+    """Have those sent again that are of an hour since then; how many."""
+    return session.connection().exec_driver_sql(_REVIVE, (now, since)).rowcount
+
+
+def forget(session: Session, before: datetime) -> int:
+    """What was given up of hours before then is settled in another way; how many."""
+    return session.connection().exec_driver_sql(_FORGET, (before,)).rowcount
+
+
+def delete_old(session: Session, before: datetime, limit: int) -> int:
+    """Delete what was told of hours before then, in whatever way that ended; how many."""
+    return session.connection().exec_driver_sql(_DELETE_OLD, (before, limit)).rowcount
+
+
+def item_of(row: MeteredItem) -> Item:
+    return row.tenant_id, row.provider_subscription_id, row.feature_key
