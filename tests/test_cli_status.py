@@ -75,6 +75,8 @@ def test_what_is_late_is_told_to_people_and_to_programs(time: FrozenDateTimeFact
     assert people.exit_code == 1
     assert f"PROBLEM          {problem}" in people.stdout.splitlines()
     assert "waiting          counters: the oldest is due since 2 h ago" in people.stdout.splitlines()
+    assert "at Stripe        unpaid links: none" in people.stdout.splitlines()
+    assert "last webhook     none came from Stripe yet" in people.stdout.splitlines()
 
     programs = run("status", "--json")
     assert programs.exit_code == 1

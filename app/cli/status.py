@@ -90,6 +90,11 @@ def _print_records(records: Records, now: datetime) -> None:
     for one in records.backlogs:
         said = f"the oldest is due since {_ago(one.oldest_at, now)}" if one.oldest_at else "nothing is due"
         click.echo(f"{'waiting':<16} {one.kind}: {said}")
+    for kind, found in records.waiting_for_stripe.items():
+        said = f"{found.count:,}, the oldest of {_ago(found.since, now)}" if found.since else "none"
+        click.echo(f"{'at Stripe':<16} {kind.replace('_', ' ')}: {said}")
+    heard = records.last_webhook_at
+    click.echo(f"last webhook     {f'came from Stripe {_ago(heard, now)}' if heard else 'none came from Stripe yet'}")
     click.echo(f"rows set aside   {records.rows_set_aside.count:,}")
     click.echo(f"books            {records.books_differences:,} differences at the last check")
     for check in records.stripe_checks:

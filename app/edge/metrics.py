@@ -81,6 +81,7 @@ class _Status(Collector):
 def _of_records(records: Records, now: datetime) -> Iterator[GaugeMetricFamily]:
     late = {str(one.kind): (now - one.oldest_at).total_seconds() if one.oldest_at else 0 for one in records.backlogs}
     yield _labelled("meterline_oldest_unhandled_seconds", "Since when the oldest row is due.", "kind", late)
+    yield from _of_stripe(records, now)
     jobs, checks = records.jobs, records.stripe_checks
     yield _labelled(
         "meterline_job_last_success_timestamp_seconds",
@@ -128,6 +129,17 @@ def _of_records(records: Records, now: datetime) -> Iterator[GaugeMetricFamily]:
     fresh = heartbeat_is_fresh(records)
     if fresh is not None:
         yield _gauge("meterline_workers", "1 if some worker did the last heartbeat in time, else 0.", fresh)
+
+
+def _of_stripe(records: Records, now: datetime) -> Iterator[GaugeMetricFamily]:
+    found = records.waiting_for_stripe
+    counts = {str(kind): one.count for kind, one in found.items()}
+    yield _labelled("meterline_stripe_waiting", "What waits for Stripe, or is with it.", "kind", counts)
+    ages = {str(kind): (now - one.since).total_seconds() if one.since else 0 for kind, one in found.items()}
+    yield _labelled("meterline_stripe_oldest_waiting_seconds", "Since when the oldest does.", "kind", ages)
+    if records.last_webhook_at:
+        heard = records.last_webhook_at.timestamp()
+        yield _gauge("meterline_stripe_last_webhook_timestamp_seconds", "When Stripe told us something last.", heard)
 
 
 def _gauge(name: str, about: str, value: float) -> GaugeMetricFamily:

@@ -46,7 +46,7 @@ class StripeObject(SQLModel, table=True):
 
 
 class StripeCursor(SQLModel, table=True):
-    """How far a list of Stripe's was read, by Stripe's own clock."""
+    """How far a list of Stripe's was read, by Stripe's own clock; and by ours when a webhook came last, as `webhooks`."""
 
     __tablename__ = "stripe_cursors"
 

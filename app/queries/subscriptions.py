@@ -24,6 +24,14 @@ def subscription_by_id(session: Session, tenant_id: int, subscription_id: int) -
     return session.exec(statement.execution_options(populate_existing=True)).one_or_none()
 
 
+def refresh(session: Session, tenant_id: int, subscription_ids: Collection[int]) -> None:
+    """Bring rows that were read before up to date."""
+    statement = select(Subscription).where(
+        Subscription.tenant_id == tenant_id, col(Subscription.id).in_(subscription_ids)
+    )
+    session.exec(statement.execution_options(populate_existing=True)).all()
+
+
 def subscriptions_page(
     session: Session, tenant_id: int, user_key: int | None, after: int | None, limit: int
 ) -> tuple[list[Subscription], bool]:

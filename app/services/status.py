@@ -11,8 +11,9 @@ from app.errors import OverloadedError
 from app.gateways import account_limits
 from app.gateways.account_limits import Standing
 from app.jobs import HEARTBEAT, Job, Messages
-from app.queries import backlog, books_checks, ledger_partitions, stripe_checks
+from app.queries import backlog, books_checks, ledger_partitions, stripe_backlog, stripe_checks
 from app.queries.backlog import Counted, Kind
+from app.queries.stripe_backlog import StripeKind
 from app.services import job_states
 from app.services.job_states import JobState
 
@@ -24,6 +25,13 @@ _JOB_OF: dict[Kind, Job] = {
     Kind.SUBSCRIPTIONS: jobs.SETTLE_SUBSCRIPTIONS,
     Kind.RESERVATIONS: jobs.EXPIRE_RESERVATIONS,
     Kind.WEBHOOKS: jobs.DELIVER_WEBHOOKS,
+}
+# Who finds them again. What a buyer's bank or somebody of ours has to do with is not late.
+_STRIPE_JOB_OF: dict[StripeKind, Job] = {
+    StripeKind.EVENTS: jobs.REQUEUE_STRIPE_INBOX,
+    StripeKind.REQUESTS: jobs.SWEEP_REQUESTS,
+    StripeKind.LINKS: jobs.REQUEUE_LINKS,
+    StripeKind.TEMPLATES: jobs.SWEEP_TEMPLATES,
 }
 
 
@@ -49,8 +57,8 @@ class StripeCheck:
 
 @dataclass(frozen=True, slots=True)
 class Records:
-    """What the database says. Of webhooks and meter reports that were given up, and of rows set aside, 10,000 of each tenant are
-    counted.
+    """What the database says. Of webhooks and meter reports that were given up, of rows set aside, and of what waits for Stripe,
+    10,000 of each tenant are counted. `last_webhook_at`: when Stripe told us something last, rather than being asked.
     """
 
     jobs: list[JobState]
@@ -61,6 +69,8 @@ class Records:
     dead_webhooks: Counted
     dead_meter_reports: Counted
     ledger_covered_until: datetime | None
+    waiting_for_stripe: dict[StripeKind, Counted]
+    last_webhook_at: datetime | None
 
     @property
     def beat_sent_at(self) -> datetime | None:
@@ -94,7 +104,7 @@ def status(*, ping_workers: bool) -> Status:
     messages = jobs.messages()
     workers = (jobs.workers_answering(PING_SECONDS) if messages else []) if ping_workers else None
     stripe = account_limits.standing() if messages else None
-    return Status(now, records, messages, workers, stripe, _problems(records, messages, workers, stripe))
+    return Status(now, records, messages, workers, stripe, _problems(records, messages, workers, stripe, now))
 
 
 def _records(now: datetime) -> Records | None:
@@ -109,6 +119,8 @@ def _records(now: datetime) -> Records | None:
                 dead_webhooks=backlog.dead_webhooks(session),
                 dead_meter_reports=backlog.dead_meter_reports(session),
                 ledger_covered_until=ledger_partitions.covered_until(session, now),
+                waiting_for_stripe={kind: stripe_backlog.waiting(session, kind) for kind in StripeKind},
+                last_webhook_at=stripe_backlog.last_webhook_at(session),
             )
     except OverloadedError:
         return None
@@ -124,13 +136,28 @@ def _stripe_checks(session: Session) -> list[StripeCheck]:
 
 def _backlog(kind: Kind, oldest_at: datetime | None, now: datetime) -> Backlog:
     job = _JOB_OF[kind]
+    return Backlog(kind, job.name, oldest_at, _is_late(job, oldest_at, now))
+
+
+def _is_late(job: Job, oldest_at: datetime | None, now: datetime) -> bool:
     longest = job_states.allowed(job)
-    is_late = oldest_at is not None and longest is not None and now - oldest_at > longest
-    return Backlog(kind, job.name, oldest_at, is_late)
+    return oldest_at is not None and longest is not None and now - oldest_at > longest
+
+
+def _late_at_stripe(records: Records, now: datetime) -> list[str]:
+    return [
+        f"{found.count:,} {kind} wait for Stripe since {clock.to_wire(found.since)}"
+        for kind, found in records.waiting_for_stripe.items()
+        if found.since and kind in _STRIPE_JOB_OF and _is_late(_STRIPE_JOB_OF[kind], found.since, now)
+    ]
 
 
 def _problems(
-    records: Records | None, messages: Messages | None, workers: list[str] | None, stripe: Standing | None
+    records: Records | None,
+    messages: Messages | None,
+    workers: list[str] | None,
+    stripe: Standing | None,
+    now: datetime,
 ) -> list[str]:
     found = []
     if messages is None:
@@ -147,6 +174,7 @@ def _problems(
         for one in records.backlogs
         if one.is_late and one.oldest_at
     ]
+    found += _late_at_stripe(records, now)
     if records.rows_set_aside.count:
         found.append(f"{records.rows_set_aside.count} rows could not be done and are set aside")
     if records.books_differences:

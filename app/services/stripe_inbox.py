@@ -14,6 +14,7 @@ from app.gateways.billing import BillingEvent
 from app.gateways.billing_errors import BillingSignatureError
 from app.gateways.stripe_webhooks import verified_event
 from app.queries import stripe_inbox as queries
+from app.queries.stripe_backlog import note_webhook
 from app.queries.stripe_inbox import Hint
 from app.services.sweeps import Swept
 from app.settings import settings
@@ -59,6 +60,7 @@ def take(body: bytes, signature: str | None) -> Receipt:
     if event.type in WANTED_EVENTS:
         with transaction() as session:
             keep(session, [event])
+            note_webhook(session, clock.now())
     return Receipt.TAKEN
 
 

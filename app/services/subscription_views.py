@@ -23,6 +23,9 @@ def views_of(
     user_ids = queries.user_ids(session, tenant_id, {row.user_key for row in rows})
     billed = {row.id for row in rows if row.provider is not None}
     requests = request_queries.last_requests(session, tenant_id, billed) if billed else {}
+    if requests:
+        # Read again: of a request that was DONE meanwhile the subscription must show what it has done.
+        queries.refresh(session, tenant_id, requests)
     keys = {key for row in rows for key in (row.package_key, row.next_package_key) if key is not None}
     keys |= {request.package_key for request in requests.values() if request.package_key is not None}
     packages = package_queries.packages_by_key(session, tenant_id, keys)

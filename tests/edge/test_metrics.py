@@ -23,6 +23,7 @@ from app.edge.threads import in_monitor_thread, in_thread
 from app.gateways.account_limits import FAILURES_MAX, limits_for
 from app.gateways.billing import Lane
 from app.queries import stripe_checks
+from app.queries.stripe_backlog import note_webhook
 from app.rest.errors import rest_exception_handlers
 from app.services.job_runs import run_noted
 from app.services.job_turns import note_sent, take_due
@@ -100,6 +101,7 @@ def test_the_page_for_operators_lists_every_metric(time: FrozenDateTimeFactory) 
     run_noted(jobs.PRUNE, lambda: 0)
     with transaction() as session:
         stripe_checks.note(session, "prices:test", clock.now(), 0, 0)
+        note_webhook(session, BEGUN)
     with environment(STRIPE_API_KEY="sk_test_metrics"):
         told = {name.partition("{")[0] for name in samples()}
     page = (CHECKOUT / "docs" / "operations.md").read_text()

@@ -9,12 +9,16 @@ from freezegun.api import FrozenDateTimeFactory
 from sqlalchemy import event, text
 
 from app import clock, jobs
+from app.contract.billing import CreateBillingTemplate
 from app.contract.reservations import ReserveUsage
 from app.db import Pool, engine, transaction
 from app.gateways.account_limits import FAILURES_MAX, limits_for
 from app.gateways.billing import Lane
 from app.jobs import Job
 from app.queries.backlog import Counted, Kind, oldest_due
+from app.queries.stripe_backlog import StripeKind, note_webhook
+from app.queries.stripe_inbox import Hint, put, settle
+from app.services.billing import create_billing_template
 from app.services.job_runs import run_noted
 from app.services.job_states import list_states
 from app.services.ledger_partitions import make_ahead
@@ -182,6 +186,76 @@ def test_periods_that_are_not_closed_and_webhooks_are_found(time: FrozenDateTime
         Kind.WEBHOOKS: BEGUN - timedelta(hours=1),
     }
     assert records().dead_webhooks == Counted(2, BEGUN - timedelta(days=1))
+
+
+def test_what_waits_for_stripe_is_counted_and_is_a_problem_when_it_is_late(time: FrozenDateTimeFactory) -> None:
+    do_all_jobs()
+    shops = [stocked(), stocked()]
+    with freeze_time(BEGUN - timedelta(seconds=150)):
+        for shop in shops:
+            sell(shop, "waits")
+    execute("UPDATE billing_templates SET status = 'FAILED' WHERE tenant_id = :t", t=shops[0].actor.tenant_id)
+    with transaction() as session:
+        hints = [Hint(f"evt_{n}", "invoice.paid", False, None, None, BEGUN) for n in range(3)]
+        put(session, hints, BEGUN - timedelta(seconds=10), BEGUN)
+        settle(session, ["evt_0"], BEGUN)
+    late, lately = BEGUN - timedelta(seconds=150), BEGUN - timedelta(seconds=10)
+    assert {kind: found for kind, found in records().waiting_for_stripe.items() if found.count} == {
+        StripeKind.TEMPLATES: Counted(1, late),
+        StripeKind.FAILED_TEMPLATES: Counted(1, late),
+        StripeKind.EVENTS: Counted(2, lately),
+    }
+    assert look().problems == []
+    time.tick(timedelta(seconds=1))
+    assert look().problems == ["1 templates wait for Stripe since 2026-01-10T11:57:30.000Z"]
+
+
+def test_links_and_requests_that_wait_are_counted(time: FrozenDateTimeFactory) -> None:
+    do_all_jobs()
+    shop = stocked()
+    subscription_id = int(shop.subscriptions()[0].id)
+    sell(shop, "pro-month")
+    execute(
+        "INSERT INTO checkout_links (tenant_id, id, template_key, price_id, success_url, cancel_url, fingerprint, status, "
+        "attempt, created_at, updated_at, sent_at, look_at) "
+        "SELECT :t, gen_random_uuid(), key, 'p', 's', 'c', 'f', v.status, 1, :at - v.age, :at - v.age, :at, v.look_at "
+        "FROM billing_templates, (VALUES ('PENDING', interval '2 s', NULL), ('PENDING', interval '9 s', NULL), "
+        "('OPEN', interval '1 day', :at), ('UNPAID', interval '3 days', :at)) v(status, age, look_at)",
+        t=shop.actor.tenant_id,
+        at=BEGUN,
+    )
+    execute(
+        "INSERT INTO subscription_requests (tenant_id, id, subscription_id, kind, status, at_period_end, attempt, "
+        "created_at, asked_at, sent_at, updated_at) "
+        "SELECT :t, gen_random_uuid(), :s, 'CANCEL', status, false, 1, :at - age, :at, :at, :at "
+        "FROM (VALUES ('PENDING', interval '5 s'), ('DONE', interval '1 day')) v(status, age)",
+        t=shop.actor.tenant_id,
+        s=subscription_id,
+        at=BEGUN,
+    )
+    assert records().waiting_for_stripe == {
+        StripeKind.EVENTS: Counted(0, None),
+        StripeKind.REQUESTS: Counted(1, BEGUN - timedelta(seconds=5)),
+        StripeKind.LINKS: Counted(2, BEGUN - timedelta(seconds=9)),
+        StripeKind.UNPAID_LINKS: Counted(1, BEGUN - timedelta(days=3)),
+        StripeKind.TEMPLATES: Counted(1, BEGUN),
+        StripeKind.FAILED_TEMPLATES: Counted(0, None),
+    }
+    assert look().problems == []
+
+
+def test_when_a_webhook_came_last_is_known_to_ten_seconds(time: FrozenDateTimeFactory) -> None:
+    assert records().last_webhook_at is None
+    for seconds, seen in ((0, 0), (10, 0), (11, 11), (5, 11)):
+        with transaction() as session:
+            note_webhook(session, BEGUN + timedelta(seconds=seconds))
+        assert records().last_webhook_at == BEGUN + timedelta(seconds=seen)
+
+
+def sell(shop: Shop, template_id: str) -> None:
+    """A price that a worker is to make."""
+    new = CreateBillingTemplate(id=template_id, package_id="pro", amount=5000, currency="gbp", interval="month")
+    create_billing_template(shop.actor, new)
 
 
 def test_rows_set_aside_are_a_problem(time: FrozenDateTimeFactory) -> None:

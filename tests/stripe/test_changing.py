@@ -280,7 +280,7 @@ async def test_several_prices_of_one_kind_are_told(pro: Market) -> None:
     assert (status, error) == (
         "REFUSED",
         "Cannot change to package team: it has several active billing templates in eur by the month "
-        f"(template-{pro.prices['team']}, template-{other}). Leave one of them active.",
+        f"(team-{pro.prices['team']}, team-{other}). Leave one of them active.",
     )
 
 

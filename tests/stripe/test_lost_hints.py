@@ -6,10 +6,12 @@ import pytest
 from freezegun import freeze_time
 from structlog.testing import capture_logs
 
+from app import clock
 from app.db import transaction
 from app.gateways.billing_errors import BillingUnavailableError
 from app.gateways.stripe_double.deliveries import WebhookFaults
 from app.queries import stripe_inbox as inbox
+from app.queries.stripe_backlog import last_webhook_at
 from app.services.stripe_catch_up import catch_up_events
 from app.services.stripe_events import handle_event
 from app.services.stripe_inbox import drop_old, requeue, take
@@ -161,3 +163,19 @@ async def test_what_was_handled_is_dropped_after_40_days_and_what_waits_never(pr
     with freeze_time(now + timedelta(days=40, minutes=1)):
         assert drop_old() >= handled
     assert len(pro.inbox()) == pro.waiting() == waiting == 3
+
+
+async def test_events_that_had_to_be_asked_for_are_no_sign_that_webhooks_come(pro: Market) -> None:
+    def heard_at() -> datetime | None:
+        with transaction() as session:
+            return last_webhook_at(session)
+
+    pro.double.world.break_webhooks(WebhookFaults(drop_rate=1.0))
+    await pro.buy("pro")
+    assert (catch_up_events() > 0, heard_at()) == (True, None)
+    pro.double.world.break_webhooks(WebhookFaults())
+    began = clock.now()
+    await pro.buy("pro")
+    heard = heard_at()
+    assert heard is not None
+    assert began <= heard <= clock.now()
