@@ -5,9 +5,11 @@ import socket
 import httpx
 import pytest
 
+from app import jobs
 from app.gateways.stripe import StripeGateway
 from app.gateways.stripe_double import StripeDouble
 from app.gateways.stripe_double.deliveries import WebhookFaults
+from app.services.stripe_subscriptions import copy_subscription
 from tests.gateways.takers import Taker
 from tests.services.shop import Shop
 from tests.stripe.market import API_KEY, SECRET, Market
@@ -64,3 +66,31 @@ def test_what_is_paid_is_access_within_seconds_even_if_webhooks_are_lost(
         double.world.advance(3_600)
         stage.until(lambda: market.states() == [("pro", "PAST_DUE")])
         assert not market.may()
+
+
+def test_what_was_cancelled_while_the_broker_was_away_is_ended_at_stripe_by_the_sweep(
+    stage: Stage, shop: Tenant, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+    with StripeDouble() as double, Taker() as nobody:
+        gateway = StripeGateway(API_KEY, base=double.url)
+        market = Market(Shop(shop.actor), shop.app_id, double, gateway, nobody, None)
+        market.sell("pro", 1_000)
+        market.shop.user()
+        paid = double.world.pay(market.checkout("pro").id)
+        copy_subscription(gateway, paid["subscription"])
+        (held,) = market.shop.subscriptions()
+        market.shop.cancel(held.id)
+        assert jobs.wait_until_sent(10)
+        # The message is lost, and was sent a minute ago.
+        stage.lose_messages()
+        stage.execute("UPDATE subscription_requests SET sent_at = sent_at - interval '1 minute'")
+        stage.start(
+            "worker",
+            "beat",
+            STRIPE_API_KEY=API_KEY,
+            STRIPE_API_BASE=double.url,
+            SCHEDULE_STRIPE_SWEEP_REQUESTS="0.5",
+        )
+        stage.until(lambda: market.states() == [("pro", "CANCELLED")])
+        assert gateway.subscription(paid["subscription"]).status == "canceled"
