@@ -155,8 +155,15 @@ def _arrange(billing: BillingGateway, wish: Wish, item: SubscriptionItem, price_
         raise SubscriptionError(
             f"Cannot change subscription {wish.subscription_id} when its period ends: it is over then."
         )
+    if item.price.id == price_id:
+        # An attempt before this one has done it and noted for when, perhaps in another period; or somebody else has, for now.
+        return
     _note_change(wish, price_id, item.period_end)
-    _set_price(billing, wish, item, price_id, prorate=False)
+    wanted = SubscriptionChange(item_id=item.id, price_id=price_id, prorate=False)
+    changed = _item(wish, billing.change_subscription(wish.provider_subscription_id, wanted, key=wish.key))
+    if changed is not None and changed.period_end > item.period_end:
+        # It was renewed while we asked, at the price of before.
+        _note_change(wish, price_id, changed.period_end)
 
 
 def _change_instead(billing: BillingGateway, wish: Wish, item: SubscriptionItem, price_id: str) -> None:

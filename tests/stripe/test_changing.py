@@ -143,6 +143,42 @@ async def test_who_hears_of_the_price_before_the_worker_is_done_knows_that_it_is
     assert requests(pro) == [DONE]
 
 
+async def test_a_renewal_at_the_very_moment_is_still_of_the_package_of_before(pro: Market) -> None:
+    subscription_id = await pro.buy("pro")
+    market = pro
+
+    class Late(StripeGateway):
+        """Until its change arrives, a period has gone by."""
+
+        def change_subscription(
+            self, subscription_id: str, change: SubscriptionChange, *, key: str
+        ) -> ProviderSubscription:
+            market.double.world.renew(subscription_id)
+            return super().change_subscription(subscription_id, change, key=key)
+
+    pro.shop.change(the_one(pro), "team", at_period_end=True)
+    pro.gateway = Late(API_KEY, base=pro.double.url, tries_again=0)
+    work(pro)
+    (row,) = pro.shop.subscriptions()
+    assert row.pending_change is not None
+    next_end = pro.gateway.subscription(subscription_id).items[0].period_end
+    assert (row.package.id, row.pending_change.at) == ("pro", clock.to_wire(next_end))
+
+
+async def test_a_worker_that_comes_back_after_the_renewal_gives_what_was_paid_then(pro: Market) -> None:
+    subscription_id = await pro.buy("pro")
+    end = pro.gateway.subscription(subscription_id).items[0].period_end
+    pro.shop.change(the_one(pro), "team", at_period_end=True)
+    # Stripe has done it, nobody heard of it, and the renewal was billed at the new price.
+    pro.double.world.fail(FaultKind.LOST_ANSWER, f"POST /v1/subscriptions/{subscription_id}")
+    assert work(pro) == 0
+    pro.double.world.renew(subscription_id)
+    with freeze_time(end + timedelta(hours=3)):
+        assert work(pro) == 1
+        assert pro.states() == [("team", "ACTIVE")]
+    assert pro.ask("SELECT changes_at FROM subscriptions WHERE tenant_id = :tenant_id") == [(end,)]
+
+
 async def test_a_change_to_come_is_taken_back_by_a_change_to_the_present_package(pro: Market) -> None:
     subscription_id = await pro.buy("pro")
     pro.unlink(pro.prices["pro"])
