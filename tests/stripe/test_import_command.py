@@ -2,17 +2,24 @@
 
 from collections import Counter
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
 
+from app import clock
+from app.db import transaction
 from app.gateways.stripe_double.faults import FaultKind
+from app.queries import stripe_copies as queries
 from app.services import tenants
+from app.services.stripe_import import import_account
+from app.services.stripe_subscriptions import copy_subscription
 from tests import test_cli
 from tests.environment import environment
 from tests.services.shop import counted
 from tests.stripe.market import Market
 from tests.test_cli import run
+from tests.until import until
 
 logging_as_before = test_cli.logging_as_before
 CUSTOMERS = 120
@@ -255,3 +262,32 @@ async def test_what_cannot_be_is_refused_before_anything_is_done(old: Market, op
     result = run("stripe", "import", "--app", old.app_id, *filled)
     assert (result.exit_code, result.stdout, rows(old) == before) == (2, "", True)
     assert said in result.stderr
+
+
+async def test_an_import_and_many_workers_at_once_make_one_user_of_a_customer(old: Market) -> None:
+    old.link("pro", old.prices["pro"])
+    customer_ids = customers(old, 20)
+    made = [subscribe(old, customer_id, "pro") for customer_id in customer_ids]
+    with ThreadPoolExecutor(5) as at_once:
+        copied = [at_once.submit(copy_subscription, old.gateway, each) for each in made]
+        said = at_once.submit(lambda: list(import_account(old.app_id, {})))
+    assert [each.result() for each in copied] == [True] * 20
+    assert len(said.result()) == 3
+    assert old.ask("SELECT count(*), count(DISTINCT billing_id) FROM users WHERE tenant_id = :tenant_id") == [(20, 20)]
+    assert old.ask("SELECT count(*) FROM subscriptions WHERE tenant_id = :tenant_id") == [(20,)]
+
+
+async def test_a_worker_waits_for_an_import_that_is_making_the_user(old: Market) -> None:
+    old.link("pro", old.prices["pro"])
+    (customer_id,) = customers(old, 1)
+    subscription_id = subscribe(old, customer_id, "pro")
+    waiting = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
+    with ThreadPoolExecutor(1) as worker:
+        with transaction() as session:
+            queries.lock_objects(session, [customer_id])
+            queries.add_buyer(session, old.shop.actor.tenant_id, customer_id, customer_id, None, None, clock.now())
+            copied = worker.submit(copy_subscription, old.gateway, subscription_id)
+            await until(lambda: old.ask(waiting) == [(1,)])
+        assert copied.result()
+    assert old.ask("SELECT id FROM users WHERE tenant_id = :tenant_id") == [(customer_id,)]
+    assert old.states(customer_id) == [("pro", "ACTIVE")]
