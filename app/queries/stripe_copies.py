@@ -177,7 +177,7 @@ def copies_of_many(
 def sold_prices(session: Session, tenant_id: int, price_ids: Collection[str]) -> set[str]:
     """Those of the prices that are for a package."""
     found = select(BillingTemplate.price_id).where(
-        BillingTemplate.tenant_id == tenant_id, col(BillingTemplate.price_id).in_(price_ids)
+        BillingTemplate.tenant_id == tenant_id, col(BillingTemplate.price_id).in_(price_ids), _IS_A_PRICE
     )
     return {price_id for price_id in session.exec(found) if price_id}
 
