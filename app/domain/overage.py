@@ -32,7 +32,6 @@ class MeterReportState(StrEnum):
 
 HOUR = timedelta(hours=1)
 _IDENTIFIER_MAX = 100
-_FIRST_DELAY, _LONGEST_DELAY, _DOUBLINGS_MAX, _JITTER = timedelta(seconds=30), timedelta(hours=1), 10, 0.2
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,11 +159,3 @@ def identifier_of(subscription_id: str, feature_key: int, hour: datetime, versio
     if len(name) <= _IDENTIFIER_MAX:
         return name
     return f"meterline:{hashlib.sha256(name.encode()).hexdigest()}"
-
-
-def retry_delay(attempts: int, jitter: float) -> timedelta:
-    """How long after a failed attempt, of so many, the next is made: from half a minute to an hour. `jitter` from -1 to 1 spreads
-    what failed together.
-    """
-    doubled: int = 2 ** min(attempts - 1, _DOUBLINGS_MAX)
-    return min(_FIRST_DELAY * doubled, _LONGEST_DELAY) * (1 + _JITTER * jitter)

@@ -12,7 +12,8 @@ import structlog
 
 from app import clock, jobs
 from app.db import transaction
-from app.domain.overage import identifier_of, retry_delay
+from app.domain.backoff import delay_seconds
+from app.domain.overage import identifier_of
 from app.gateways.billing import BillingGateway
 from app.gateways.billing_errors import (
     BillingError,
@@ -40,6 +41,7 @@ _AT_ONCE = 100
 _KEPT = timedelta(days=400)
 _DROPPED_AT_ONCE = 50_000
 _FAILURES_MAX = 3
+_FIRST_DELAY_SECONDS, _LONGEST_DELAY_SECONDS = 60.0, 3_600.0
 
 
 def send_reports(gateway: BillingGateway | None = None, run_seconds: float = RUN_SECONDS) -> Swept:
@@ -150,8 +152,16 @@ def _try_later(leased: Leased, report: Waiting, away: BillingError) -> None:
 
 
 def _delay(report: Waiting, away: BillingError) -> timedelta:
-    asked_for = getattr(away, "retry_after_seconds", None) or 0.0
-    return retry_delay(report.attempts + 1, random.uniform(-1, 1)) + timedelta(seconds=asked_for)  # noqa: S311 — no secret
+    asked_for = away.retry_after_seconds if isinstance(away, BillingUnavailableError) else None
+    chance = random.random()  # noqa: S311 — it spreads repeats and protects nothing
+    delay = delay_seconds(
+        report.attempts + 1,
+        chance=chance,
+        asked_for=asked_for,
+        first=_FIRST_DELAY_SECONDS,
+        longest=_LONGEST_DELAY_SECONDS,
+    )
+    return timedelta(seconds=delay)
 
 
 def _give_up(leased: Leased, report: Waiting, error: str) -> None:
