@@ -9,6 +9,7 @@ from typing import TypeVar
 import httpx
 import pytest
 
+from app.dev.processes import Processes
 from app.dev.valkey import EmbeddedValkey
 from app.domain.webhooks import WebhookEventType
 from app.gateways.stripe import StripeGateway
@@ -30,6 +31,7 @@ T = TypeVar("T")
 pytestmark = pytest.mark.processes
 
 BUYERS = 300
+CREATE = "POST /v1/checkout/sessions"
 LIMITS = {"pro": 1_000, "team": 5_000, "boost": 9_000}
 # The schedules of hours and minutes, in seconds.
 SCHEDULES = {
@@ -75,7 +77,7 @@ def test_whatever_goes_wrong_who_paid_has_what_they_paid_for_and_nobody_else(
         world=market.double.world,
         base_url=f"http://127.0.0.1:{port}",
         secret_key=shop.secret_key,
-        templates={package_id: f"template-{price_id}" for package_id, price_id in market.prices.items()},
+        templates={package_id: f"{package_id}-{price_id}" for package_id, price_id in market.prices.items()},
     )
     for buyer in crowd.buyers:
         market.shop.user(buyer.id)
@@ -96,7 +98,7 @@ def test_whatever_goes_wrong_who_paid_has_what_they_paid_for_and_nobody_else(
     break_everything(market)
     with beside(stage, crowd.run) as everybody:
         stage.until(lambda: crowd.done > BUYERS // 4 or everybody.done(), seconds=60)
-        kill(processes.pid_of("worker") or 0)
+        kill_under_way(stage, market, processes)
         stage.until(lambda: crowd.done > BUYERS // 2 or everybody.done(), seconds=60)
         broker.kill()
         broker.start()
@@ -135,9 +137,17 @@ def break_everything(market: Market) -> None:
     world = market.double.world
     world.break_webhooks(WebhookFaults(drop_rate=0.2, double_rate=0.2, shuffle=True, seed=1))
     for kind in (FaultKind.STORED_ERROR, FaultKind.STORED_ERROR_AFTER):
-        world.fail(kind, "POST /v1/checkout/sessions", times=0, rate=0.05)
+        world.fail(kind, CREATE, times=0, rate=0.05)
     for kind in (FaultKind.ERROR, FaultKind.LOST_ANSWER, FaultKind.LOST_REQUEST, FaultKind.RATE_LIMIT):
         world.fail(kind, times=0, rate=0.025)
+
+
+def kill_under_way(stage: Stage, market: Market, processes: Processes) -> None:
+    """The worker dies while Stripe makes pages for it, so nobody hears that they are there."""
+    world = market.double.world
+    world.fail(FaultKind.SLOW_INSIDE, CREATE, times=2, seconds=2)
+    stage.until(lambda: all(each.kind is not FaultKind.SLOW_INSIDE for each in world.api.faults.waiting))
+    kill(processes.pid_of("worker") or 0)
 
 
 @contextmanager
