@@ -117,10 +117,12 @@ class Crowd:
 
     async def _ask(self, buyer: Buyer, doors: "_Doors", package_id: str) -> None:
         wish = {"userId": buyer.id, "templateId": self.templates[package_id], **_URLS}
-        async with asyncio.timeout(_PATIENCE_SECONDS):
-            buyer.links[package_id] = list(
-                await asyncio.gather(_given(lambda: doors.rest(wish)), _given(lambda: doors.graphql(wish)))
-            )
+        asking = asyncio.gather(_given(lambda: doors.rest(wish)), _given(lambda: doors.graphql(wish)))
+        try:
+            buyer.links[package_id] = list(await asyncio.wait_for(asking, _PATIENCE_SECONDS))
+        except TimeoutError:
+            heard = doors.heard.get(buyer.id)
+            raise AssertionError(f"{buyer.id} ({buyer.way}) got no link to {package_id}: {heard}") from None
 
     def _act(self, buyer: Buyer) -> None:
         match buyer.way:
@@ -139,29 +141,32 @@ class Crowd:
 
 
 class _Doors:
-    """Each call answers (id, url), or None: ask again."""
+    """Each call answers (id, url), or None: ask again. `heard`: what each buyer was told last."""
 
     def __init__(self, http: httpx.AsyncClient) -> None:
         self._http = http
+        self.heard: dict[str, str] = {}
 
     async def rest(self, wish: dict[str, str]) -> tuple[str, str] | None:
-        answer = await self._post("/v1/subscription-links", wish)
+        answer = await self._post(wish, "/v1/subscription-links", wish)
         if answer is None or answer.status_code != httpx.codes.CREATED:
             return None
         return answer.json()["id"], answer.json()["url"]
 
     async def graphql(self, wish: dict[str, str]) -> tuple[str, str] | None:
-        answer = await self._post("/graphql", {"query": _MUTATION, "variables": wish})
+        answer = await self._post(wish, "/graphql", {"query": _MUTATION, "variables": wish})
         if answer is None or answer.status_code != httpx.codes.OK or "errors" in answer.json():
             return None
         link = answer.json()["data"]["link"]
         return link["id"], link["url"]
 
-    async def _post(self, path: str, body: object) -> httpx.Response | None:
+    async def _post(self, wish: dict[str, str], path: str, body: object) -> httpx.Response | None:
         try:
-            return await self._http.post(path, json=body)
+            answer = await self._http.post(path, json=body)
         except httpx.TransportError:
             return None  # web was killed just now
+        self.heard[wish["userId"]] = answer.text
+        return answer
 
 
 async def _given(ask: Callable[[], Awaitable[tuple[str, str] | None]]) -> tuple[str, str]:
