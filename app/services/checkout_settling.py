@@ -87,12 +87,13 @@ def _link_of(found: CheckoutSession) -> _Link | None:
         tags = {
             billing_tags.TENANT: tenant.public_id,
             billing_tags.LINK: str(row.id),
-            billing_tags.PACKAGE: _package_of(session, row).id,
+            billing_tags.PACKAGE: package_of(session, row).id,
         }
         return _Link(row.tenant_id, row.id, tags)
 
 
-def _package_of(session: Session, row: models.CheckoutLink) -> models.Package:
+def package_of(session: Session, row: models.CheckoutLink) -> models.Package:
+    """What can be bought by a link."""
     template = template_queries.templates_by_key(session, row.tenant_id, [row.template_key])[row.template_key]
     (package,) = packages_by_key(session, row.tenant_id, [template.package_key])
     return package
@@ -166,7 +167,7 @@ def _tell(session: Session, row: models.CheckoutLink) -> None:
 def _close_others(session: Session, row: models.CheckoutLink) -> None:
     """Have a worker close the user's other pages for base packages, if this one was for one and somebody is done with it."""
     is_bought = row.status in (SubscriptionLinkStatus.PAID, SubscriptionLinkStatus.UNPAID)
-    if not is_bought or row.user_key is None or _package_of(session, row).is_addon:
+    if not is_bought or row.user_key is None or package_of(session, row).is_addon:
         return
     if looks.other_base_links(session, row.tenant_id, row.user_key, row.id):
         jobs.enqueue(session, jobs.CLOSE_OTHER_LINKS, row.tenant_id, str(row.id))

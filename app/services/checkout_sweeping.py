@@ -26,6 +26,7 @@ from app.queries import checkout_looks as looks
 from app.queries import job_records as records
 from app.queries.checkout_looks import Due
 from app.queries.stripe_copies import tenant_ids_of_mode
+from app.services.checkout_closing import close_page, is_of_no_use
 from app.services.checkout_settling import follow_session
 from app.services.sweeps import Swept
 from app.settings import settings
@@ -177,7 +178,11 @@ def _said_by(found: CheckoutSession) -> SubscriptionLinkStatus:
 
 def _look(gateway: BillingGateway, due: Due, found: CheckoutSession | None = None) -> bool:
     try:
-        is_settled = follow_session(gateway, found or gateway.checkout_session(due.session_id))
+        found = found or gateway.checkout_session(due.session_id)
+        if found.status is CheckoutStatus.OPEN and is_of_no_use(due.tenant_id, due.link_id):
+            is_settled = close_page(gateway, found.id)
+        else:
+            is_settled = follow_session(gateway, found)
     except BillingNotFoundError as error:
         return _give_up(due, error)
     with transaction() as session:

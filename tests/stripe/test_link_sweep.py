@@ -245,6 +245,25 @@ def test_a_key_of_the_other_mode_looks_at_nothing_of_ours(links: Links) -> None:
     assert asked(links, LIST) == 0
 
 
+def test_a_page_that_could_not_be_closed_is_closed_by_the_sweep(links: Links) -> None:
+    bought, other = links.opened("pro"), links.opened("team")
+    links.pay(bought)
+    links.sweep()
+    links.market.double.world.set_down(down=True)
+    assert links.close_others(bought) == 0
+    links.market.double.world.set_down(down=False)
+    assert links.sweep() == 1
+    assert (links.states(bought, other), links.page(other)["status"]) == (["PAID", "EXPIRED"], "expired")
+
+
+def test_who_got_a_base_package_without_paying_has_no_page_for_another_either(links: Links) -> None:
+    link_id = links.opened("team")
+    links.market.shop.subscribe("pro")
+    with freeze_time(clock.now() + timedelta(hours=7)):
+        assert links.sweep() == 1
+    assert links.states(link_id) == ["EXPIRED"]
+
+
 def test_links_are_dropped_in_the_end_unless_something_waits_for_them(links: Links) -> None:
     for name in ("open", "paid", "late", "unknown"):
         links.market.shop.user(name)
