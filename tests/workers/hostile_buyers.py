@@ -150,6 +150,8 @@ class _Doors:
     async def rest(self, wish: dict[str, str]) -> tuple[str, str] | None:
         answer = await self._post(wish, "/v1/subscription-links", wish)
         if answer is None or answer.status_code != httpx.codes.CREATED:
+            # What will never work must not be asked for again and again.
+            assert answer is None or answer.json().get("title") != "Link not possible", answer.text
             return None
         return answer.json()["id"], answer.json()["url"]
 
