@@ -84,6 +84,8 @@ def recurring_offers(session: Session, tenant_id: int, package_key: int, provide
             BillingTemplate.package_key == package_key,
             BillingTemplate.provider == provider,
             BillingTemplate.status == BillingTemplateStatus.ACTIVE,
+            # What a unit beyond the limit costs is no price of the package.
+            col(BillingTemplate.metered_feature_key).is_(None),
         )
         .order_by(col(BillingTemplate.key))
     )

@@ -5,11 +5,13 @@ from datetime import timedelta
 import pytest
 from structlog.testing import capture_logs
 
+from app.errors import SubscriptionError
 from app.gateways.billing import SubscriptionChange
 from app.services import reverts
 from app.services.meter_reports import send_reports
 from tests.services.shop import DAY, SET, counted
-from tests.stripe.metering import BEGAN, Metering
+from tests.stripe.metering import BEGAN, UNIT_MINOR, Metering
+from tests.stripe.requests import requests, work
 
 
 def test_checkout_sells_overage_as_a_line_without_a_quantity_and_it_is_no_subscription_of_its_own(
@@ -152,6 +154,26 @@ def test_after_an_upgrade_each_moment_is_charged_by_the_terms_that_held_then(pro
     pro.after(hours=3)
     pro.tell()
     assert pro.meter() == {"10 10:00": 20, "10 11:00": 20}
+
+
+def test_a_price_for_overage_is_none_that_a_package_is_changed_to(pro: Metering) -> None:
+    shop = pro.market.shop
+    shop.package("team", counted(1_000, overage=True))
+    pro.price("team", "team-over", 1, metered_feature_id="calls")
+    (held,) = shop.subscriptions()
+    with pytest.raises(SubscriptionError) as refused:
+        shop.change(held.id, "team")
+    assert refused.value.message == (
+        "Cannot change to package team: it has no active billing template that is paid again and again."
+    )
+
+    pro.price("team", "team-month", 9_000)
+    shop.change(held.id, "team")
+    assert work(pro.market) == 1
+    assert requests(pro.market) == [("CHANGE", "DONE", None)]
+    item, overage = pro.market.gateway.subscription(pro.subscription_id).items
+    assert (item.price.amount_minor, overage.price.amount_minor) == (9_000, UNIT_MINOR)
+    assert pro.market.states() == [("team", "ACTIVE")]
 
 
 def test_while_another_subscription_decides_nothing_is_charged_by_this_one(pro: Metering) -> None:
