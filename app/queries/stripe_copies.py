@@ -139,8 +139,12 @@ def copies_of(session: Session, tenant_id: int, subscription_id: str) -> Sequenc
     return session.exec(statement.execution_options(populate_existing=True)).all()
 
 
-def packages_by_price(session: Session, tenant_id: int, price_ids: Collection[str]) -> dict[str, Package]:
-    """What a price is for; with several templates for one, the oldest."""
+def packages_by_price(
+    session: Session, tenant_id: int, price_ids: Collection[str], wanted: str | None = None
+) -> dict[str, Package]:
+    """What a price is for; with several templates for one, the package with the id `wanted`, else that of the oldest on sale,
+    else that of the oldest.
+    """
     statement = (
         select(BillingTemplate.price_id, Package)
         .join(Package, col(Package.key) == col(BillingTemplate.package_key))
@@ -151,7 +155,13 @@ def packages_by_price(session: Session, tenant_id: int, price_ids: Collection[st
             _IS_A_PRICE,
             col(BillingTemplate.metered_feature_key).is_(None),
         )
-        .order_by(col(BillingTemplate.created_at).desc(), col(BillingTemplate.id).desc())
+        # The last one of a price stays.
+        .order_by(
+            col(Package.id) == (wanted or ""),
+            col(BillingTemplate.status) == BillingTemplateStatus.ACTIVE,
+            col(BillingTemplate.created_at).desc(),
+            col(BillingTemplate.id).desc(),
+        )
     )
     return {price_id: package for price_id, package in session.exec(statement) if price_id}
 

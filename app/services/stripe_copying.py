@@ -82,8 +82,10 @@ def write_copy(
 
 
 def _packages(session: Session, tenant_id: int, found: ProviderSubscription, tag: str | None) -> dict[str, int]:
-    """Keys of packages by price. A price that no template has any more, if it is the only one, is for the package of our tag."""
-    by_price = queries.packages_by_price(session, tenant_id, {item.price.id for item in found.items})
+    """Keys of packages by price. A price that several templates have, or none any more and it is the only one, is for the package
+    of our tag.
+    """
+    by_price = queries.packages_by_price(session, tenant_id, {item.price.id for item in found.items}, tag)
     keys = {price_id: package.key for price_id, package in by_price.items()}
     licensed = {item.price.id for item in found.items if item.price.meter_id is None}
     if tag and len(licensed) == 1 and not licensed & keys.keys():

@@ -13,6 +13,7 @@ from app.gateways.stripe_double.faults import FaultKind
 from app.services import packages
 from app.services.stripe_subscriptions import copy_subscription
 from app.services.subscription_dates import settle_due
+from tests.services.shop import counted
 from tests.services.told import listen, messages
 from tests.stripe.market import API_KEY, Market
 from tests.stripe.requests import requests, work, writes
@@ -321,6 +322,16 @@ async def test_several_prices_of_one_kind_are_told(pro: Market) -> None:
         "Cannot change to package team: it has several active billing templates in eur by the month "
         f"({', '.join(names)}). Leave one of them active.",
     )
+
+
+async def test_a_price_that_was_another_packages_is_for_the_one_that_it_is_on_sale_for(pro: Market) -> None:
+    await pro.buy("pro")
+    price_id = pro.prices["team"]
+    pro.change(f"UPDATE billing_templates SET id = 'old', status = 'INACTIVE' WHERE price_id = '{price_id}'")  # noqa: S608 — our own id
+    pro.shop.package("squad", counted(6_000))
+    pro.link("squad", price_id)
+    pro.shop.change(the_one(pro), "squad")
+    assert (work(pro), pro.states()) == (1, [("squad", "ACTIVE")])
 
 
 async def test_the_rules_of_changes_hold_for_what_is_billed(pro: Market) -> None:

@@ -14,6 +14,7 @@ from app.services.checkout_settling import follow_session
 from app.services.stripe_subscriptions import copy_subscription
 from app.services.users import update_user
 from tests.services.at_once import at_once
+from tests.services.shop import counted
 from tests.services.told import listen, messages
 from tests.stripe.links import Links
 from tests.stripe.market import Market
@@ -164,6 +165,18 @@ async def test_the_link_says_whose_a_subscription_is_when_all_tags_were_taken_aw
     follow_session(links.market.gateway, links.market.gateway.checkout_session(page["id"]))
     await links.market.hear()
     assert (links.states(link_id), links.market.states()) == (["PAID"], [("pro", "ACTIVE")])
+
+
+async def test_of_two_packages_with_one_price_the_buyer_has_the_one_that_the_link_was_for(links: Links) -> None:
+    market = links.market
+    price_id = market.prices["pro"]
+    market.shop.package("max", counted(9_000))
+    market.change(f"UPDATE billing_templates SET id = 'of-pro' WHERE price_id = '{price_id}'")  # noqa: S608 — our own id
+    market.link("max", price_id)
+    market.prices["max"] = price_id
+    links.pay(links.opened("max"))
+    await market.hear()
+    assert market.states() == [("max", "ACTIVE")]
 
 
 async def test_an_anonymous_buyer_becomes_a_user_whom_the_link_knows(links: Links) -> None:
