@@ -10,7 +10,7 @@ from sqlmodel import Session
 from app import clock, models
 from app.domain import billing_tags
 from app.domain.stripe_subscriptions import end_of, status_of
-from app.domain.subscribing import SubscriptionStatus
+from app.domain.subscribing import LIVE_STATUSES, SubscriptionStatus
 from app.domain.subscription_dates import status_at
 from app.domain.webhooks import WebhookEventType
 from app.gateways.billing import Metadata, ProviderSubscription, SubscriptionItem
@@ -147,6 +147,9 @@ def _copy(
 def terms_of(found: ProviderSubscription, item: SubscriptionItem, over_at: datetime) -> Terms:
     """What the copy of an item is to say, before time has done anything to it. `over_at`: for one that is over without a date."""
     status = status_of(found.status)
+    if item.quantity == 0 and status in LIVE_STATUSES:
+        # Stripe calls it active, and nobody pays for it.
+        status = SubscriptionStatus.UNPAID
     ends_at = end_of(
         status,
         ended_at=found.ended_at or found.canceled_at,

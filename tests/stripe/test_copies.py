@@ -173,6 +173,16 @@ async def test_each_item_is_a_subscription_of_its_own_with_its_quantity(pro: Mar
     assert pro.states() == [("pro", "ACTIVE"), ("extra", "CANCELLED")]
 
 
+async def test_of_what_nobody_pays_because_its_quantity_is_0_there_is_no_access(pro: Market) -> None:
+    subscription_id = await pro.buy("pro")
+    (item,) = pro.gateway.subscription(subscription_id).items
+    for quantity, state, may in ((0, "UNPAID", False), (2, "ACTIVE", True)):
+        changed = {"items": [{"id": item.id, "quantity": quantity}]}
+        pro.dashboard.subscriptions.update(subscription_id, params=changed)
+        await pro.hear()
+        assert (pro.states(), pro.may()) == ([("pro", state)], may)
+
+
 async def test_a_pause_of_collection_takes_no_access(pro: Market) -> None:
     subscription_id = await pro.buy("pro")
     pro.dashboard.subscriptions.update(subscription_id, params={"pause_collection": {"behavior": "void"}})
