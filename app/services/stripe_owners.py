@@ -3,6 +3,7 @@
 from collections.abc import Collection
 from dataclasses import dataclass
 
+import structlog
 from sqlmodel import Session
 
 from app import clock, models
@@ -13,6 +14,8 @@ from app.queries import stripe_copies as queries
 from app.queries import tenants
 from app.queries import users as user_queries
 from app.queries.checkout_links import link_by_id
+
+log = structlog.get_logger(__name__)
 
 _ID_MAX = 255
 
@@ -31,7 +34,7 @@ class Bought:
 def tenant_of(session: Session, found: Bought) -> int | None:
     """The tenant, which must be of the same mode; None: it is not ours, or could be several tenants'.
 
-    By what we have of it, then by our tag, by the customer, and by the prices, for what was made in Stripe's dashboard.
+    By what we have of it, then by our tag; what was made in Stripe's dashboard by its prices and its customer.
     """
     mode = "live" if found.is_live else "test"
     ours = queries.tenant_ids_of_mode(session, mode)
@@ -42,10 +45,19 @@ def tenant_of(session: Session, found: Bought) -> int | None:
     if tag is not None:
         tagged = tenants.tenant_by_public_id(session, tag)
         return tagged.id if tagged is not None and tagged.id in ours else None
-    by_customer = _the_one(queries.tenants_with_customer(session, ours, found.customer_id))
-    if by_customer is not None:
-        return by_customer
-    return _the_one(queries.tenants_with_prices(session, ours, found.price_ids))
+    return _by_what_it_is(session, ours, found)
+
+
+def _by_what_it_is(session: Session, ours: Collection[int], found: Bought) -> int | None:
+    """The tenant that sells it, if several do the one that knows the customer; if none does, that one too: an operator has to say
+    what it is for. A customer alone says little, for somebody can buy of several tenants.
+    """
+    sellers = queries.tenants_with_prices(session, ours, found.price_ids)
+    knowing = queries.tenants_with_customer(session, ours, found.customer_id) if found.customer_id else set()
+    possible = sellers if len(sellers) == 1 else (sellers & knowing or sellers or knowing)
+    if len(possible) > 1:
+        log.error("stripe.tenant_unclear", subscription_id=found.id, tenant_ids=sorted(possible))
+    return _the_one(possible)
 
 
 def locked_owner(session: Session, tenant_id: int, found: Bought, customer: Customer | None) -> models.User | None:
@@ -78,7 +90,8 @@ def _known_buyer(session: Session, tenant_id: int, found: Bought) -> models.User
     tagged = user_queries.locked_user(session, tenant_id, tag) if tag else None
     if tagged is not None:
         return tagged
-    by_customer = queries.user_by_billing_id(session, tenant_id, found.customer_id)
+    # Without a customer nobody is known by it, not even who has an empty billing id.
+    by_customer = queries.user_by_billing_id(session, tenant_id, found.customer_id) if found.customer_id else None
     return by_customer and user_queries.locked_user_by_key(session, tenant_id, by_customer.key)
 
 

@@ -8,7 +8,7 @@ from freezegun import freeze_time
 from structlog.testing import capture_logs
 
 from app import clock
-from app.contract.users import UpdateUser
+from app.contract.users import CreateUser, UpdateUser
 from app.domain.billing import BillingTemplateStatus
 from app.domain.webhooks import WebhookEventType
 from app.gateways.account_limits import limits_for
@@ -241,6 +241,37 @@ async def test_what_was_made_in_the_dashboard_is_found_by_customer_and_by_price(
     await pro.hear()
     (status,) = pro.states("bob@example.com")
     assert status[0] == "pro"
+
+
+async def test_who_is_a_customer_of_another_tenant_too_has_it_of_the_one_that_sells_it(
+    pro: Market, other_tenant: Tenant
+) -> None:
+    theirs = Shop(other_tenant.actor)
+    customer = pro.dashboard.customers.create(params={"email": "bob@example.com"})
+    users.create_user(theirs.actor, CreateUser(id="bob", billing_id=customer.id))
+    pro.dashboard.subscriptions.create(params={"customer": customer.id, "items": [{"price": pro.prices["pro"]}]})
+    await pro.hear()
+    assert [package_id for package_id, _ in pro.states("bob@example.com")] == ["pro"]
+    assert theirs.subscriptions("bob") == []
+
+
+async def test_a_price_of_two_tenants_goes_by_the_customer_and_without_one_an_operator_is_told(
+    pro: Market, other_tenant: Tenant
+) -> None:
+    theirs = replace(pro, shop=Shop(other_tenant.actor))
+    theirs.shop.package("theirs")
+    theirs.link("theirs", pro.prices["pro"])
+    known, unknown = (pro.dashboard.customers.create(params={"email": f"{who}@example.com"}).id for who in "bc")
+    users.update_user(pro.shop.actor, "ada", UpdateUser(billing_id=known))
+    with capture_logs() as logs:
+        for customer_id in (known, unknown):
+            pro.dashboard.subscriptions.create(
+                params={"customer": customer_id, "items": [{"price": pro.prices["pro"]}]}
+            )
+        await pro.hear()
+    assert [package_id for package_id, _ in pro.states()] == ["pro"]
+    lost = pro.gateway.subscriptions(customer_id=unknown).items[0].id
+    assert {each["subscription_id"] for each in logs if each["event"] == "stripe.tenant_unclear"} == {lost}
 
 
 async def test_a_template_that_failed_says_of_no_price_what_it_is_for(pro: Market, other_tenant: Tenant) -> None:

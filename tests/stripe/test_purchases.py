@@ -1,10 +1,15 @@
 """What is paid once gives its package once, when the money is there."""
 
+from dataclasses import replace
+
 import pytest
 
+from app.contract.users import CreateUser
 from app.gateways.stripe_double.deliveries import WebhookFaults
 from app.services.stripe_events import handle_event
 from app.services.stripe_inbox import take
+from app.services.stripe_purchases import copy_purchase
+from app.services.users import create_user
 from tests.services.told import listen, messages
 from tests.stripe.market import Market
 
@@ -54,3 +59,12 @@ async def test_a_buyer_who_is_not_known_becomes_a_user(pro: Market) -> None:
 async def test_what_was_sold_without_our_tag_or_with_anothers_is_not_ours(pro: Market, tags: dict[str, str]) -> None:
     await pro.buy("boost", tags=tags)
     assert (pro.states(), pro.waiting()) == ([], 0)
+
+
+async def test_a_buyer_without_a_customer_is_not_the_user_whose_billing_id_is_empty(pro: Market) -> None:
+    create_user(pro.shop.actor, CreateUser(id="eve", billing_id=""))
+    made = pro.checkout("boost", user_id=None)
+    pro.double.world.pay(made.id)
+    paid = replace(pro.gateway.checkout_session(made.id), customer_id=None)
+    assert not copy_purchase(pro.gateway, paid)
+    assert pro.states("eve") == []
