@@ -84,6 +84,21 @@ async def test_what_is_not_signed_by_stripe_for_us_and_now_is_refused(web: httpx
     assert kept("refused") == []
 
 
+@pytest.mark.parametrize(
+    "change",
+    [
+        *({"created": moment} for moment in (10**30, 1e300, -(10**14), None)),
+        *({"id": id_} for id_ in (["x"], 5, None, "", "evt_\0", "evt_\ud800", "e" * 256)),
+        *({"data": {"object": {"id": id_, "object": "subscription"}}} for id_ in (5, "sub_\0", ["x"])),
+        *({"data": data} for data in ([1], "x", {"object": "x"}, {"object": {"object": "invoice", "parent": "x"}})),
+        {"livemode": None},
+    ],
+)
+async def test_what_stripe_signed_and_is_no_event_is_refused(web: httpx.AsyncClient, change: dict[str, Any]) -> None:
+    assert (await posted(web, event("odd", **change))).status_code == 400
+    assert kept("odd") == []
+
+
 async def test_an_event_of_the_other_mode_is_refused(web: httpx.AsyncClient) -> None:
     assert (await posted(web, event("live", livemode=True))).status_code == 400
     assert kept("live") == []
