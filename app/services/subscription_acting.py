@@ -40,14 +40,12 @@ log = structlog.get_logger(__name__)
 LOST_AFTER = timedelta(seconds=60)
 """Nothing of a worker for so long: its message was lost, or Stripe was away."""
 
-_KEPT_AWAY = (BillingUnavailableError, BillingKeyReusedError)
-
 
 def act(tenant_id: int, request_id: str, gateway: BillingGateway | None = None) -> int:
     """Have a PENDING request DONE at Stripe and in our copy, or REFUSED if Stripe will never do it. How many were settled.
 
-    While Stripe is away it stays PENDING, with a note, however long that takes: who cancels must not be billed because nobody
-    asked again.
+    While Stripe is away it stays PENDING, with a note, however long that takes, and so does a cancellation while Stripe does not
+    accept our key: who cancels must not be billed because nobody asked again.
 
     Raises:
         OverloadedError: the database is busy or away.
@@ -61,10 +59,14 @@ def act(tenant_id: int, request_id: str, gateway: BillingGateway | None = None) 
         found = billing.subscription(wish.provider_subscription_id)
         (cancel if wish.kind is RequestKind.CANCEL else change)(billing, wish, found)
         copy_subscription(billing, wish.provider_subscription_id, when_written=lambda session: _finish(session, wish))
-    except _KEPT_AWAY as away:
-        _note(wish, away)
-        return 0
-    except (BillingRefusedError, BillingNotConfiguredError, SubscriptionError) as refused:
+    except (BillingUnavailableError, BillingKeyReusedError) as away:
+        # Stripe would repeat its answer to this key for a day.
+        is_spent = isinstance(away, BillingKeyReusedError) or away.stored
+        return _note(wish, f"Stripe could not be asked yet: {away.message}", next_attempt=is_spent)
+    except BillingNotConfiguredError as unset:
+        # Who cancels must not be billed because a setting was wrong for an hour.
+        return _note(wish, told(unset)) if wish.kind is RequestKind.CANCEL else _refuse(wish, told(unset))
+    except (BillingRefusedError, SubscriptionError) as refused:
         return _refuse(wish, told(refused) if isinstance(refused, BillingError) else refused.message)
     with transaction() as session:
         # Others may have written the copy.
@@ -116,15 +118,16 @@ def _refuse(wish: Wish, error: str) -> int:
     return 1
 
 
-def _note(wish: Wish, away: BillingUnavailableError | BillingKeyReusedError) -> None:
+def _note(wish: Wish, error: str, *, next_attempt: bool = False) -> int:
+    """It waits, so nothing was settled. `next_attempt`: under another key."""
     with transaction() as session:
         request = queries.locked_request(session, wish.tenant_id, wish.request_id)
         if request is None or request.status is not RequestStatus.PENDING or request.attempt != wish.attempt:
-            return
-        request.error, request.updated_at = f"Stripe could not be asked yet: {away.message}", clock.now()
-        # Stripe would repeat its answer to this key for a day.
-        request.attempt += isinstance(away, BillingKeyReusedError) or away.stored
+            return 0
+        request.error, request.updated_at = error, clock.now()
+        request.attempt += next_attempt
     log.info("stripe.request_waits", tenant_id=wish.tenant_id, subscription_id=wish.subscription_id)
+    return 0
 
 
 def _unanswered(
