@@ -213,7 +213,10 @@ class StripeGateway:
         return self._whole(changed)
 
     def cancel_subscription(self, subscription_id: str) -> billing.ProviderSubscription:
-        return self._whole(_one(self._api.subscriptions.cancel, subscription_id))
+        # Otherwise usage that is in no invoice yet never is, and what an upgrade costs until the period's end is dropped.
+        return self._whole(
+            _one(lambda id_: self._api.subscriptions.cancel(id_, params={"invoice_now": True}), subscription_id)
+        )
 
     def invoice(self, invoice_id: str) -> billing.Invoice:
         return stripe_objects.invoice(_one(self._api.invoices.retrieve, invoice_id))

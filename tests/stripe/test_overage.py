@@ -236,3 +236,15 @@ def test_what_was_used_until_a_cancellation_is_told(pro: Metering) -> None:
     assert (pro.tell(), pro.meter()) == (1, {"10 10:00": 20})
     pro.after(hours=30)
     assert pro.tell() == 0
+
+
+def test_who_cancels_at_once_gets_an_invoice_for_the_overage_that_was_told(pro: Metering) -> None:
+    pro.use(120)
+    pro.after(hours=2)
+    pro.tell()
+    (held,) = pro.market.shop.subscriptions()
+    pro.market.shop.cancel(held.id)
+    assert work(pro.market) == 1
+    invoices = pro.market.gateway.invoices(subscription_id=pro.subscription_id).items
+    assert [(each.amount_due_minor, each.status) for each in invoices] == [(20 * UNIT_MINOR, "paid"), (5_000, "paid")]
+    assert pro.market.states() == [("pro", "CANCELLED")]

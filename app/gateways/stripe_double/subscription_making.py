@@ -104,6 +104,13 @@ def next_invoice(account: Account, it: Json, due: list[Json]) -> Json:
     return invoice_of(account, it, due, "subscription_cycle", used)
 
 
+def final_invoice(account: Account, it: Json) -> Json | None:
+    """What was used until now and is in no invoice; None: nothing."""
+    used = [_usage_line(account, it, each) for each in it["items"]["data"] if each["price"]["recurring"]["meter"]]
+    used = [line for line in used if line["amount"]]
+    return invoice_of(account, it, (), "subscription_update", used) if used else None
+
+
 def invoice_of(account: Account, it: Json, items: Iterable[Json], reason: str, used: Iterable[Json] = ()) -> Json:
     licensed = [each for each in items if not each["price"]["recurring"]["meter"]]
     lines = [*used, *(_advance_line(account, it, each) for each in licensed)]

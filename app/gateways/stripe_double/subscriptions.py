@@ -7,7 +7,7 @@ period now.
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from app.gateways.stripe_double import collecting, customers
+from app.gateways.stripe_double import collecting, customers, invoices
 from app.gateways.stripe_double.account import Account
 from app.gateways.stripe_double.catalogue import price_for_sale
 from app.gateways.stripe_double.customers import card_of, living_customer
@@ -31,6 +31,7 @@ from app.gateways.stripe_double.state import Json
 from app.gateways.stripe_double.subscription_making import (
     Wish,
     begin_periods,
+    final_invoice,
     first_invoice,
     invoice_of,
     missing_payment_method,
@@ -164,11 +165,15 @@ def change_subscription(account: Account, asked: dict[str, Any], subscription_id
     return it
 
 
-def cancel_subscription(account: Account, _asked: dict[str, Any], subscription_id: str) -> Json:
+def cancel_subscription(account: Account, asked: dict[str, Any], subscription_id: str) -> Json:
     """DELETE /v1/subscriptions/:id. One that has ended is not found any more."""
     it = account.find("subscription", subscription_id)
     if it["status"] in _ENDED:
         raise no_such("subscription", subscription_id)
+    if asked.get("invoice_now"):
+        final = final_invoice(account, it)
+        if final is not None:
+            invoices.attempt(account, final)
     collecting.end(account, it, "cancellation_requested")
     return it
 
