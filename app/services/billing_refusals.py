@@ -11,11 +11,15 @@ log = structlog.get_logger(__name__)
 _LIVE_PREFIX = "live_"
 
 
+class WrongModeError(BillingRefusedError):
+    """It is the key that is wrong, and not what was asked for."""
+
+
 def check_mode(app_id: str, billing: BillingGateway) -> None:
-    """Raises BillingRefusedError if a test tenant would move real money, or a live one would take test cards."""
+    """Raises WrongModeError if a test tenant would move real money, or a live one would take test cards."""
     if app_id.startswith(_LIVE_PREFIX) != billing.live:
         mine, theirs = ("test", "live") if billing.live else ("live", "test")
-        raise BillingRefusedError(f"This is a {mine} app, and STRIPE_API_KEY is a {theirs} key.")
+        raise WrongModeError(f"This is a {mine} app, and STRIPE_API_KEY is a {theirs} key.")
 
 
 def told(error: BillingError) -> str:

@@ -28,7 +28,7 @@ from app.queries import subscription_requests as queries
 from app.queries.subscriptions import subscription_by_id
 from app.queries.users import locked_user_by_key
 from app.services import sweeps
-from app.services.billing_refusals import check_mode, told
+from app.services.billing_refusals import WrongModeError, check_mode, told
 from app.services.stripe_subscriptions import copy_subscription
 from app.services.subscription_asking import Wish, cancel, change, read_wish
 from app.services.subscription_endings import end_addons_of
@@ -44,8 +44,8 @@ LOST_AFTER = timedelta(seconds=60)
 def act(tenant_id: int, request_id: str, gateway: BillingGateway | None = None) -> int:
     """Have a PENDING request DONE at Stripe and in our copy, or REFUSED if Stripe will never do it. How many were settled.
 
-    While Stripe is away it stays PENDING, with a note, however long that takes, and so does a cancellation while Stripe does not
-    accept our key: who cancels must not be billed because nobody asked again.
+    While Stripe is away it stays PENDING, with a note, however long that takes, and so does a cancellation while our key is not
+    accepted or of the other mode: who cancels must not be billed because nobody asked again.
 
     Raises:
         OverloadedError: the database is busy or away.
@@ -63,7 +63,7 @@ def act(tenant_id: int, request_id: str, gateway: BillingGateway | None = None) 
         # Stripe would repeat its answer to this key for a day.
         is_spent = isinstance(away, BillingKeyReusedError) or away.stored
         return _note(wish, f"Stripe could not be asked yet: {away.message}", next_attempt=is_spent)
-    except BillingNotConfiguredError as unset:
+    except (BillingNotConfiguredError, WrongModeError) as unset:
         # Who cancels must not be billed because a setting was wrong for an hour.
         return _note(wish, told(unset)) if wish.kind is RequestKind.CANCEL else _refuse(wish, told(unset))
     except (BillingRefusedError, SubscriptionError) as refused:

@@ -7,6 +7,7 @@ from freezegun import freeze_time
 
 from app import clock
 from app.domain.subscription_requests import RequestKind, RequestStatus
+from app.gateways.stripe import StripeGateway
 from app.gateways.stripe_double.faults import FaultKind
 from app.services.subscription_acting import act, sweep_requests
 from tests.environment import environment
@@ -178,6 +179,16 @@ async def test_without_a_key_that_stripe_accepts_it_waits_and_is_ended_when_ther
         "PENDING",
         "This server is not set up for Stripe, or Stripe does not accept its key.",
     )
+    assert (work(pro), pro.states()) == (1, [("pro", "CANCELLED")])
+
+
+async def test_with_a_key_of_the_other_mode_it_waits_too(pro: Market) -> None:
+    await pro.buy("pro")
+    pro.shop.cancel(the_one(pro))
+    ((id_,),) = pro.ask("SELECT id FROM subscription_requests WHERE tenant_id = :tenant_id")
+    assert act(pro.shop.actor.tenant_id, str(id_), StripeGateway("sk_live_0", base=pro.double.url)) == 0
+    error = "Stripe does not do it: This is a test app, and STRIPE_API_KEY is a live key."
+    assert requests(pro) == [("CANCEL", "PENDING", error)]
     assert (work(pro), pro.states()) == (1, [("pro", "CANCELLED")])
 
 
