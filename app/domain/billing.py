@@ -6,6 +6,7 @@ from typing import Final
 from uuid import UUID
 
 INTERVALS: Final = ("day", "week", "month", "year")
+CUSTOMER_PREFIX: Final = "cus_"
 
 
 class BillingTemplateStatus(StrEnum):
@@ -77,6 +78,11 @@ def next_look(status: SubscriptionLinkStatus, now: datetime, expires_at: datetim
         return now + _LOOK_FOR_MONEY
     closed_at = max((expires_at or now) + _AFTER_CLOSING, now + _STILL_NOT_CLOSED)
     return min(now + _LOOK_AGAIN, closed_at)
+
+
+def customer_id_of(billing_id: str | None) -> str | None:
+    """Stripe's id of a customer, if that is what a user's `billingId` is; it may be anything of the caller's."""
+    return billing_id if billing_id and billing_id.startswith(CUSTOMER_PREFIX) else None
 
 
 def link_id_of(text: str | None) -> UUID | None:

@@ -14,7 +14,12 @@ They are for services and jobs. None is a MeterlineError: who calls our API is t
 
 
 class BillingError(Exception):
-    """The root. `request_id` is what the provider's support asks for."""
+    """The root. `request_id` is what the provider's support asks for.
+
+    `stored`: the provider will answer so to this idempotency key for a day, so whoever tries again takes another one.
+    """
+
+    stored: bool = False
 
     def __init__(self, message: str, *, request_id: str | None = None) -> None:
         super().__init__(message)
@@ -25,7 +30,6 @@ class BillingError(Exception):
 class BillingUnavailableError(BillingError):
     """Whether it happened is unknown, so what makes something is tried again with the same key.
 
-    `stored`: the provider has kept this failure under the idempotency key and will repeat it for a day; take another key.
     `retry_after_seconds`: before then it is of no use, if that is known; `app.domain.backoff` makes a delay of it.
     """
 
@@ -73,7 +77,7 @@ class BillingNotFoundError(BillingRefusedError):
 
 
 class BillingKeyReusedError(BillingRefusedError):
-    pass
+    stored = True
 
 
 class BillingNotConfiguredError(BillingError):

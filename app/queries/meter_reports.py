@@ -42,18 +42,6 @@ class Leased:
     event_name: str
 
 
-@dataclass(frozen=True, slots=True)
-class DeadLetter:
-    """An hour that the provider was not told of, and why."""
-
-    app_id: str
-    provider_subscription_id: str
-    feature_id: str
-    starts_at: datetime
-    value: int
-    error: str | None
-
-
 _NEWEST = """
 SELECT DISTINCT ON (starts_at) starts_at, ends_at, version, value FROM meter_reports
 WHERE tenant_id = %s AND provider_subscription_id = %s AND feature_key = %s AND starts_at >= %s
@@ -76,55 +64,9 @@ FROM unnest(%s::timestamptz[], %s::timestamptz[], %s::int[], %s::bigint[]) AS w(
 ORDER BY w.starts_at
 """
 
-# Whoever takes an item has its hours worked out again too, for what nobody has told us of. What others hold has its turn later.
-_TAKE_TO_COMPARE = """
-UPDATE metered_items m SET compared_at = %s, due_at = least(m.due_at, %s)
-FROM (
-  SELECT tenant_id, provider_subscription_id, feature_key FROM metered_items
-  WHERE tenant_id = ANY(%s::int[]) AND (compared_at IS NULL OR compared_at <= %s) AND (ended_at IS NULL OR ended_at > %s)
-  ORDER BY tenant_id, provider_subscription_id, feature_key LIMIT 1 FOR UPDATE SKIP LOCKED
-) due
-WHERE m.tenant_id = due.tenant_id AND m.provider_subscription_id = due.provider_subscription_id
-  AND m.feature_key = due.feature_key
-RETURNING m.tenant_id, m.provider_subscription_id, m.feature_key, m.customer_id, m.meter_id
-"""
-_FIRST_SENT_SINCE = """
-SELECT min(starts_at) FROM meter_reports
-WHERE tenant_id = %s AND provider_subscription_id = %s AND feature_key = %s AND sent_at >= %s AND starts_at >= %s
-"""
-
-# All of the customer's, because a meter knows customers and no subscriptions.
-_STATED = """
-SELECT DISTINCT ON (r.provider_subscription_id, r.starts_at)
-  r.tenant_id, r.provider_subscription_id, r.feature_key, r.starts_at, r.ends_at, r.version, r.value, r.state, r.sent_at
-FROM metered_items m
-JOIN meter_reports r
-  ON r.tenant_id = m.tenant_id AND r.provider_subscription_id = m.provider_subscription_id AND r.feature_key = m.feature_key
-WHERE m.tenant_id = %s AND m.customer_id = %s AND m.meter_id = %s AND r.starts_at >= %s AND r.starts_at < %s
-ORDER BY r.provider_subscription_id, r.starts_at, r.version DESC
-"""
 _LOCK_ITEM = """
 SELECT FROM metered_items WHERE tenant_id = %s AND provider_subscription_id = %s AND feature_key = %s FOR UPDATE
 """
-_DEAD_LETTERS = """
-SELECT t.public_id, r.provider_subscription_id, f.id, r.starts_at, r.value, r.error
-FROM meter_reports r
-JOIN tenants t ON t.id = r.tenant_id
-JOIN features f ON f.tenant_id = r.tenant_id AND f.key = r.feature_key
-WHERE r.state = 'DEAD'
-ORDER BY t.public_id, r.provider_subscription_id, r.feature_key, r.starts_at LIMIT %s
-"""
-_REVIVE = """
-UPDATE meter_reports SET state = 'WAITING', next_attempt_at = %s
-WHERE (tenant_id, provider_subscription_id, feature_key, starts_at, version) IN (
-  SELECT tenant_id, provider_subscription_id, feature_key, starts_at, version FROM meter_reports
-  WHERE state = 'DEAD' AND starts_at >= %s
-  ORDER BY 1, 2, 3, 4, 5 FOR UPDATE
-)
-"""
-
-_FORGET = "UPDATE meter_reports SET state = 'SUPERSEDED' WHERE state = 'DEAD' AND starts_at < %s"
-
 # By item, for which the primary key is made.
 _DELETE_OLD = """
 DELETE FROM meter_reports WHERE (tenant_id, provider_subscription_id, feature_key, starts_at, version) IN (
@@ -192,25 +134,6 @@ _DEAD = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class ToCompare:
-    """An item that is compared with what the provider has counted of its customer."""
-
-    item: Item
-    customer_id: str
-    meter_id: str
-
-
-@dataclass(frozen=True, slots=True)
-class Stated:
-    """The newest version of an hour of some item of a customer's."""
-
-    item: Item
-    told: Told
-    state: str
-    sent_at: datetime | None
-
-
 def newest(session: Session, item: Item, since: datetime) -> dict[datetime, Told]:
     """What was told last of each hour since then, by where the hour begins."""
     found = session.connection().exec_driver_sql(_NEWEST, (*item, since))
@@ -271,48 +194,9 @@ def give_up(session: Session, item: Item, report: Waiting, error: str) -> None:
     session.connection().exec_driver_sql(_DEAD, (error, *item, report.starts_at, report.version))
 
 
-def take_to_compare(
-    session: Session, tenant_ids: Sequence[int], now: datetime, compared_before: datetime, ended_after: datetime
-) -> ToCompare | None:
-    """An item that was not compared since then, and is not over for so long. None: there is none, or others have it."""
-    parameters = (now, now, arrays.numbers(tenant_ids), compared_before, ended_after)
-    found = session.connection().exec_driver_sql(_TAKE_TO_COMPARE, parameters).one_or_none()
-    return ToCompare((found[0], found[1], found[2]), found[3], found[4]) if found else None
-
-
-def first_sent_since(session: Session, item: Item, sent_since: datetime, horizon: datetime) -> datetime | None:
-    """The first hour, within the horizon, of which something was told since then."""
-    found: datetime | None = (
-        session.connection().exec_driver_sql(_FIRST_SENT_SINCE, (*item, sent_since, horizon)).scalar_one()
-    )
-    return found
-
-
-def stated(session: Session, compared: ToCompare, start: datetime, end: datetime) -> list[Stated]:
-    """The newest versions of all hours of this customer and meter in [start, end), whichever subscription they are of."""
-    parameters = (compared.item[0], compared.customer_id, compared.meter_id, start, end)
-    found = session.connection().exec_driver_sql(_STATED, parameters)
-    return [Stated((row[0], row[1], row[2]), Told(*row[3:7]), row[7], row[8]) for row in found]
-
-
 def lock_item(session: Session, item: Item) -> None:
     """Nobody else writes versions of its hours until the transaction ends."""
     session.connection().exec_driver_sql(_LOCK_ITEM, item)
-
-
-def dead_letters(session: Session, limit: int) -> list[DeadLetter]:
-    """Hours that nobody tells the provider of any more."""
-    return [DeadLetter(*row) for row in session.connection().exec_driver_sql(_DEAD_LETTERS, (limit,))]
-
-
-def revive(session: Session, since: datetime, now: datetime) -> int:
-    """Have those sent again that are of an hour since then; how many."""
-    return session.connection().exec_driver_sql(_REVIVE, (now, since)).rowcount
-
-
-def forget(session: Session, before: datetime) -> int:
-    """What was given up of hours before then is settled in another way; how many."""
-    return session.connection().exec_driver_sql(_FORGET, (before,)).rowcount
 
 
 def delete_old(session: Session, before: datetime, limit: int) -> int:

@@ -79,8 +79,9 @@ def note_copied(session: Session, object_id: str) -> None:
     session.connection().exec_driver_sql(_COPIED, (object_id,))
 
 
-def tenant_ids_of_mode(session: Session, mode: str) -> Sequence[int]:
-    """The `test` or the `live` tenants: only they can own an object of that mode."""
+def tenant_ids_of_mode(session: Session, *, live: bool) -> Sequence[int]:
+    """The `live` or the `test` tenants: only they can own an object of that mode."""
+    mode = "live" if live else "test"
     return session.exec(select(Tenant.id).where(col(Tenant.public_id).startswith(f"{mode}_", autoescape=True))).all()
 
 

@@ -14,7 +14,7 @@ from sqlmodel import Session
 from app import clock, jobs, models
 from app.db import transaction
 from app.domain import billing_tags
-from app.domain.billing import SubscriptionLinkStatus, next_look
+from app.domain.billing import SubscriptionLinkStatus, customer_id_of, next_look
 from app.gateways.billing import BillingGateway, CheckoutSession, NewCheckout
 from app.gateways.billing_errors import (
     BillingError,
@@ -43,7 +43,6 @@ GIVEN_UP_AFTER = timedelta(hours=1)
 """Whoever asked has left by then. Asking again makes another."""
 
 _GIVEN_UP = "Stripe could not be reached for an hour. Ask again."
-_CUSTOMER = "cus_"
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +111,7 @@ def _checkout(session: Session, app_id: str, row: models.CheckoutLink) -> NewChe
         billing_tags.TEMPLATE: template.id,
         billing_tags.PACKAGE: package.id,
     }
-    customer_id = user.billing_id if user and user.billing_id and user.billing_id.startswith(_CUSTOMER) else None
+    customer_id = customer_id_of(user.billing_id) if user else None
     return NewCheckout(
         price_id=row.price_id,
         recurring=template.interval is not None,
@@ -149,14 +148,14 @@ def _fail(wish: _Wish, error: str) -> int:
     return 1
 
 
-def _note(wish: _Wish, away: BillingUnavailableError | BillingKeyReusedError) -> None:
+def _note(wish: _Wish, away: BillingError) -> None:
     with transaction() as session:
         row = queries.locked_link(session, wish.tenant_id, wish.link_id)
         if row is None or row.status is not SubscriptionLinkStatus.PENDING or row.attempt != wish.attempt:
             return
         row.error, row.updated_at = f"Stripe could not be asked yet: {away.message}", clock.now()
         # Stripe would repeat its answer to this key for a day.
-        row.attempt += isinstance(away, BillingKeyReusedError) or away.stored
+        row.attempt += away.stored
     log.info("stripe.link_waits", tenant_id=wish.tenant_id, link_id=str(wish.link_id), attempt=wish.attempt)
 
 

@@ -76,7 +76,7 @@ def follow_session(gateway: BillingGateway, found: CheckoutSession, *, has_faile
 def _link_of(found: CheckoutSession) -> _Link | None:
     """By its page, then by our tag. Not by `client_reference_id`: of some pages a buyer can choose it."""
     with transaction() as session:
-        ours = copies.tenant_ids_of_mode(session, "live" if found.live else "test")
+        ours = copies.tenant_ids_of_mode(session, live=found.live)
         tagged = link_id_of(found.metadata.get(billing_tags.LINK))
         row = looks.link_of_session(session, ours, found.id, tagged)
         tenant = tenant_by_id(session, row.tenant_id) if row else None

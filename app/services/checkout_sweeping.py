@@ -87,7 +87,7 @@ class _Sweep:
         self._settled = 0
         self._set_aside = 0
         with transaction() as session:
-            self._ours = tenant_ids_of_mode(session, "live" if gateway.live else "test")
+            self._ours = tenant_ids_of_mode(session, live=gateway.live)
 
     def run(self) -> Swept:
         self._complete_ones()

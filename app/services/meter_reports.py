@@ -23,8 +23,10 @@ from app.gateways.billing_errors import (
     BillingUnavailableError,
 )
 from app.gateways.stripe import stripe_gateway
+from app.queries import dead_meter_reports as dead
 from app.queries import meter_reports as queries
-from app.queries.meter_reports import DeadLetter, Leased, Waiting
+from app.queries.dead_meter_reports import DeadLetter
+from app.queries.meter_reports import Leased, Waiting
 from app.queries.stripe_copies import tenant_ids_of_mode
 from app.services.metered_items import HORIZON
 from app.services.sweeps import Swept
@@ -54,7 +56,7 @@ def send_reports(gateway: BillingGateway | None = None, run_seconds: float = RUN
         return Swept(handled=0, set_aside=0, more=False)
     billing = gateway or stripe_gateway()
     with transaction() as session:
-        tenant_ids = tenant_ids_of_mode(session, "live" if billing.live else "test")
+        tenant_ids = tenant_ids_of_mode(session, live=billing.live)
     deadline = time.monotonic() + run_seconds
     settled = failures = 0
     while failures < _FAILURES_MAX and time.monotonic() < deadline:
@@ -73,14 +75,14 @@ def send_reports(gateway: BillingGateway | None = None, run_seconds: float = RUN
 def dead_letters(limit: int) -> list[DeadLetter]:
     """What was given up, for an operator. Raises OverloadedError."""
     with transaction() as session:
-        return queries.dead_letters(session, limit)
+        return dead.dead_letters(session, limit)
 
 
 def revive() -> int:
     """Have told again what was given up, if Stripe may still take it; how many. Raises OverloadedError."""
     with transaction() as session:
         now = clock.now()
-        revived = queries.revive(session, now - HORIZON, now)
+        revived = dead.revive(session, now - HORIZON, now)
         jobs.enqueue(session, jobs.SEND_METER_REPORTS)
         return revived
 
@@ -92,7 +94,7 @@ def forget() -> int:
         OverloadedError: the database is busy or away.
     """
     with transaction() as session:
-        return queries.forget(session, clock.now() - HORIZON)
+        return dead.forget(session, clock.now() - HORIZON)
 
 
 def drop_old() -> int:
@@ -141,12 +143,11 @@ def _send(billing: BillingGateway, leased: Leased, report: Waiting) -> bool:
 def _try_later(leased: Leased, report: Waiting, away: BillingError) -> None:
     error = f"{type(away).__name__}: {away.message}"
     again_at = clock.now() + _delay(report, away)
-    # Stripe would repeat its answer to this name for a day.
-    is_spent = isinstance(away, BillingKeyReusedError) or (isinstance(away, BillingUnavailableError) and away.stored)
     with transaction() as session:
         # All of the item waits, or its next hour would be tried at once.
         queries.keep_lease(session, leased.item, again_at)
-        change = queries.next_version if is_spent else queries.try_later
+        # Stripe would repeat its answer to this name for a day.
+        change = queries.next_version if away.stored else queries.try_later
         change(session, leased.item, report, error, again_at)
     log.warning("stripe.meter_report_waits", **_names(leased, report), error=error, attempts=report.attempts + 1)
 

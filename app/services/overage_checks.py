@@ -18,8 +18,10 @@ from app.domain.overage import HOUR, MeterReportState, hour_of
 from app.gateways.billing import BillingGateway, Lane
 from app.gateways.billing_errors import BillingRefusedError
 from app.gateways.stripe import stripe_gateway
-from app.queries import meter_reports as queries
-from app.queries.meter_reports import Stated, ToCompare, Told
+from app.queries import meter_comparisons as queries
+from app.queries import meter_reports as reports
+from app.queries.meter_comparisons import Stated, ToCompare
+from app.queries.meter_reports import Told
 from app.queries.stripe_copies import tenant_ids_of_mode
 from app.services.metered_items import HORIZON
 from app.services.sweeps import Swept
@@ -47,7 +49,7 @@ def compare_overage(gateway: BillingGateway | None = None, run_seconds: float = 
         return Swept(handled=0, set_aside=0, more=False)
     billing = gateway or stripe_gateway(Lane.SWEEPS)
     with transaction() as session:
-        tenant_ids = tenant_ids_of_mode(session, "live" if billing.live else "test")
+        tenant_ids = tenant_ids_of_mode(session, live=billing.live)
     deadline, compared = time.monotonic() + run_seconds, 0
     while time.monotonic() < deadline:
         with transaction() as session:
@@ -74,11 +76,11 @@ def _compare(billing: BillingGateway, due: ToCompare, now: datetime) -> None:
         return
     counted = {each.start: int(each.value) for each in found}
     with transaction() as session:
-        queries.lock_item(session, due.item)
+        reports.lock_item(session, due.item)
         stated = queries.stated(session, due, start, end)
         again = _differing(due, stated, counted, now)
         if again:
-            queries.put(session, due.item, again, now)
+            reports.put(session, due.item, again, now)
             jobs.enqueue(session, jobs.SEND_METER_REPORTS)
     if again:
         log.error("stripe.overage_drift", **_names(due), hours=len(again), since=clock.to_wire(again[0].starts_at))

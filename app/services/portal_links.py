@@ -10,7 +10,7 @@ from app import clock, jobs, models
 from app.contract.actors import Actor
 from app.contract.billing import GeneratePortalLink
 from app.db import transaction
-from app.domain.billing import PortalLinkStatus
+from app.domain.billing import CUSTOMER_PREFIX, PortalLinkStatus, customer_id_of
 from app.domain.values import check_id
 from app.errors import PortalLinkError, UserNotFoundError
 from app.queries import portal_links as queries
@@ -21,8 +21,6 @@ KEPT = timedelta(minutes=1)
 
 HURRY_AFTER = timedelta(seconds=5)
 """Whoever asks again for one that is still PENDING after so long has a worker told once more."""
-
-CUSTOMER = "cus_"
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,9 +45,9 @@ def request_portal_link(actor: Actor, user_id: str, command: GeneratePortalLink)
         user = locked_user(session, actor.tenant_id, user_id)
         if user is None:
             raise UserNotFoundError
-        if not (user.billing_id or "").startswith(CUSTOMER):
+        if customer_id_of(user.billing_id) is None:
             raise PortalLinkError(
-                f"User {user_id} is no customer at Stripe: billingId must begin with {CUSTOMER}, and is set when they buy."
+                f"User {user_id} is no customer at Stripe: billingId must begin with {CUSTOMER_PREFIX}, and is set when they buy."
             )
         now = clock.now()
         row = queries.locked_untaken(session, actor.tenant_id, user.key, command.return_url, now - KEPT)

@@ -167,7 +167,7 @@ def try_to_copy(gateway: BillingGateway, subscription_id: str, tags: Metadata = 
 
 
 def _tenant_ids(session: Session, gateway: BillingGateway) -> Sequence[int]:
-    return queries.tenant_ids_of_mode(session, "live" if gateway.live else "test")
+    return queries.tenant_ids_of_mode(session, live=gateway.live)
 
 
 def _bought(found: ProviderSubscription) -> Bought:

@@ -20,5 +20,5 @@ def forget_if_deleted(gateway: BillingGateway, customer_id: str) -> None:
         is_gone = True
     if is_gone:
         with transaction() as session:
-            ours = queries.tenant_ids_of_mode(session, "live" if gateway.live else "test")
+            ours = queries.tenant_ids_of_mode(session, live=gateway.live)
             queries.forget_customer(session, ours, customer_id, clock.now())

@@ -52,7 +52,7 @@ def import_account(
         tenant = tenant_by_public_id(session, app_id)
         if tenant is None:
             raise LookupError(f"There is no tenant {app_id}")
-        ours = copy_queries.tenant_ids_of_mode(session, "live" if gateway.live else "test")
+        ours = copy_queries.tenant_ids_of_mode(session, live=gateway.live)
         tenant_id = tenant.id
     check_mode(app_id, gateway)
     mapped = map_prices(gateway, tenant_id, mapping, dry_run=dry_run)

@@ -36,8 +36,7 @@ def tenant_of(session: Session, found: Bought) -> int | None:
 
     By what we have of it, then by our tag; what was made in Stripe's dashboard by its prices and its customer.
     """
-    mode = "live" if found.is_live else "test"
-    ours = queries.tenant_ids_of_mode(session, mode)
+    ours = queries.tenant_ids_of_mode(session, live=found.is_live)
     known = _the_one(queries.tenants_with_copy(session, ours, found.id))
     if known is not None:
         return known

@@ -75,7 +75,7 @@ def check_price(gateway: BillingGateway, price_id: str, *, repair: bool = True) 
         OverloadedError: the database is busy or away.
     """
     with transaction() as session:
-        ours = tenant_ids_of_mode(session, "live" if gateway.live else "test")
+        ours = tenant_ids_of_mode(session, live=gateway.live)
         if not tenants_with_prices(session, ours, {price_id}):
             return []
     return _check(gateway, Offers(gateway), price_id, repair=repair)
@@ -84,7 +84,7 @@ def check_price(gateway: BillingGateway, price_id: str, *, repair: bool = True) 
 def check_product(gateway: BillingGateway, product_id: str) -> list[Difference]:
     """Likewise those with any price of a product."""
     with transaction() as session:
-        ours = tenant_ids_of_mode(session, "live" if gateway.live else "test")
+        ours = tenant_ids_of_mode(session, live=gateway.live)
         price_ids = queries.prices_of_product(session, ours, product_id)
     offers = Offers(gateway)
     return [one for price_id in price_ids for one in _check(gateway, offers, price_id, repair=True)]
@@ -93,7 +93,7 @@ def check_product(gateway: BillingGateway, product_id: str) -> list[Difference]:
 def check_templates(gateway: BillingGateway, after: int, *, repair: bool) -> Compared:
     """Likewise all, some at a time: those with a key above `after`."""
     with transaction() as session:
-        ours = tenant_ids_of_mode(session, "live" if gateway.live else "test")
+        ours = tenant_ids_of_mode(session, live=gateway.live)
         found = queries.priced_templates(session, ours, after, _BATCH)
     offers = Offers(gateway)
     price_ids = dict.fromkeys(price_id for _, price_id in found)
@@ -115,7 +115,7 @@ def _check(gateway: BillingGateway, offers: Offers, price_id: str, *, repair: bo
     outcome = Outcome.REPAIRED if repair else Outcome.FOUND
     differences: list[Difference] = []
     with transaction() as session:
-        ours = tenant_ids_of_mode(session, "live" if gateway.live else "test")
+        ours = tenant_ids_of_mode(session, live=gateway.live)
         app_ids = {tenant.id: tenant.public_id for tenant in tenants.all_tenants(session)}
         for row in queries.locked_templates_of_price(session, ours, price_id):
             differences += [

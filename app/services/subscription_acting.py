@@ -60,9 +60,7 @@ def act(tenant_id: int, request_id: str, gateway: BillingGateway | None = None) 
         (cancel if wish.kind is RequestKind.CANCEL else change)(billing, wish, found)
         copy_subscription(billing, wish.provider_subscription_id, when_written=lambda session: _finish(session, wish))
     except (BillingUnavailableError, BillingKeyReusedError) as away:
-        # Stripe would repeat its answer to this key for a day.
-        is_spent = isinstance(away, BillingKeyReusedError) or away.stored
-        return _note(wish, f"Stripe could not be asked yet: {away.message}", next_attempt=is_spent)
+        return _note(wish, f"Stripe could not be asked yet: {away.message}", next_attempt=away.stored)
     except (BillingNotConfiguredError, WrongModeError) as unset:
         # Who cancels must not be billed because a setting was wrong for an hour.
         return _note(wish, told(unset)) if wish.kind is RequestKind.CANCEL else _refuse(wish, told(unset))
@@ -125,6 +123,7 @@ def _note(wish: Wish, error: str, *, next_attempt: bool = False) -> int:
         if request is None or request.status is not RequestStatus.PENDING or request.attempt != wish.attempt:
             return 0
         request.error, request.updated_at = error, clock.now()
+        # Stripe would repeat its answer to this key for a day.
         request.attempt += next_attempt
     log.info("stripe.request_waits", tenant_id=wish.tenant_id, subscription_id=wish.subscription_id)
     return 0

@@ -50,7 +50,8 @@ def change_package(session: Session, row: models.Subscription, package_key: int,
             tenant_id=row.tenant_id, subscription_id=row.id, until=at, package_key=row.package_key, since=since
         )
         session.add(past)
-    row.package_key, row.changed_at = package_key, at
+    # A clock that is behind the one before does not bring it back: stretches must not overlap, nor end at one moment twice.
+    row.package_key, row.changed_at = package_key, max(since, at)
 
 
 def _settle(session: Session, row: models.Subscription, now: datetime) -> WebhookEventType | None:

@@ -73,8 +73,7 @@ def make_template(tenant_id: int, template_key: int, gateway: BillingGateway | N
         check_mode(wish.app_id, billing)
         price = _looked_up(billing, wish) if wish.price_id else _made(billing, wish)
     except (BillingUnavailableError, BillingKeyReusedError) as away:
-        is_spent = isinstance(away, BillingKeyReusedError) or away.stored
-        _note(wish, f"Stripe could not be asked yet: {away.message}", next_attempt=is_spent)
+        _note(wish, f"Stripe could not be asked yet: {away.message}", next_attempt=away.stored)
         return 0
     except (BillingRefusedError, BillingNotConfiguredError) as refused:
         _settle(wish, BillingTemplateStatus.FAILED, told(refused))

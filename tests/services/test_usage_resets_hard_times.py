@@ -152,6 +152,17 @@ def test_periods_that_are_closed_late_have_the_terms_of_their_own_ends_after_any
         ]
 
 
+def test_changes_of_package_by_clocks_that_differ_can_be_made_at_one_moment_again(pro: Shop) -> None:
+    pro.package("large", counted(500))
+    with freeze_time("2026-01-10T00:00:00Z") as time:
+        (had,) = pro.subscribe("pro")
+        for second, package_id in ((5, "large"), (3, "pro"), (5, "large"), (6, "pro")):
+            time.move_to(f"2026-01-20T00:00:0{second}Z")
+            pro.change(had.id, package_id)
+        stretches = [(f"{row[4]:%d %S}", f"{row[2]:%d %S}") for row in pro.rows("past_packages")["past_packages"]]
+        assert stretches == [("10 00", "20 05"), ("20 05", "20 06")]
+
+
 def test_sql_does_not_forget_what_was_counted_while_the_clock_was_ahead(pro: Shop) -> None:
     with freeze_time("2026-01-10T00:00:00Z") as time:
         pro.subscribe("pro")

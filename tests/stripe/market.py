@@ -80,8 +80,11 @@ class Market:
 
     def unlink(self, price_id: str) -> None:
         """The price is for nothing any more."""
-        tenant_id = self.shop.actor.tenant_id
-        self.change(f"DELETE FROM billing_templates WHERE tenant_id = {tenant_id} AND price_id = '{price_id}'")  # noqa: S608 — our own ids
+        self.change(
+            "DELETE FROM billing_templates WHERE tenant_id = :tenant_id AND price_id = :price_id",
+            tenant_id=self.shop.actor.tenant_id,
+            price_id=price_id,
+        )
 
     def checkout(
         self,
@@ -140,9 +143,9 @@ class Market:
             return [tuple(row) for row in found]
 
     @staticmethod
-    def change(statement: str) -> None:
+    def change(statement: str, **values: object) -> None:
         with engine().begin() as connection:
-            connection.execute(text(statement))
+            connection.execute(text(statement), values)
 
     def forget_others(self) -> None:
         """What other tests sold and bought at their own doubles is over, and is compared with this one no more."""

@@ -327,7 +327,7 @@ async def test_several_prices_of_one_kind_are_told(pro: Market) -> None:
 async def test_a_price_that_was_another_packages_is_for_the_one_that_it_is_on_sale_for(pro: Market) -> None:
     await pro.buy("pro")
     price_id = pro.prices["team"]
-    pro.change(f"UPDATE billing_templates SET id = 'old', status = 'INACTIVE' WHERE price_id = '{price_id}'")  # noqa: S608 — our own id
+    pro.change("UPDATE billing_templates SET id = 'old', status = 'INACTIVE' WHERE price_id = :id", id=price_id)
     pro.shop.package("squad", counted(6_000))
     pro.link("squad", price_id)
     pro.shop.change(the_one(pro), "squad")

@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from freezegun import freeze_time
 from structlog.testing import capture_logs
+from structlog.typing import EventDict
 
 from app import jobs
 from app.edge.metrics import exposition
@@ -28,7 +29,7 @@ def pro(market: Market) -> Iterator[Market]:
         yield market
 
 
-def differences(logs: list[dict[str, object]]) -> list[tuple[object, ...]]:
+def differences(logs: list[EventDict]) -> list[tuple[object, ...]]:
     found = [each for each in logs if each["event"] == "stripe.difference"]
     return [(each["what"], each["object_id"], each["outcome"]) for each in found]
 
@@ -38,7 +39,7 @@ def compared() -> tuple[int, list[tuple[object, ...]]]:
     with capture_logs() as logs:
         swept = compare_subscriptions()
     assert not swept.more
-    return swept.handled, differences(logs)  # type: ignore[arg-type] — the entries are dicts
+    return swept.handled, differences(logs)
 
 
 def check(market: Market) -> tuple[object, ...]:
@@ -208,8 +209,11 @@ def test_both_jobs_are_for_the_queue_of_stripe() -> None:
 def many(market: Market, count: int) -> None:
     """So many subscriptions at Stripe that we do not know, of one customer of ours."""
     customer = market.dashboard.customers.create(params={"email": "ada@example.com"})
-    tenant_id = market.shop.actor.tenant_id
-    market.change(f"UPDATE users SET billing_id = '{customer.id}' WHERE tenant_id = {tenant_id}")  # noqa: S608 — our own ids
+    market.change(
+        "UPDATE users SET billing_id = :customer_id WHERE tenant_id = :tenant_id",
+        customer_id=customer.id,
+        tenant_id=market.shop.actor.tenant_id,
+    )
     for _ in range(count):
         items = [{"price": market.prices["pro"]}]
         market.dashboard.subscriptions.create(params={"customer": customer.id, "items": items})

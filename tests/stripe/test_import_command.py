@@ -164,7 +164,8 @@ async def test_a_customer_is_the_user_that_its_metadata_names_and_no_billing_id_
     for customer_id in (first, second, by_bob, new):
         subscribe(old, customer_id, "pro")
     old.change(
-        f"UPDATE users SET billing_id = 'cus_of_before' WHERE id = 'bob' AND tenant_id = {old.shop.actor.tenant_id}"  # noqa: S608 — our own ids
+        "UPDATE users SET billing_id = 'cus_of_before' WHERE id = 'bob' AND tenant_id = :tenant_id",
+        tenant_id=old.shop.actor.tenant_id,
     )
     for options in (["--dry-run"], []):
         code, said = imported(old, *mapping(old), *options)
@@ -212,8 +213,10 @@ async def test_what_is_another_tenants_or_another_deployments_is_left_alone(old:
     shared = old.dashboard.customers.create(params={}).id
     subscribe(old, shared, "pro")
     old.change(
-        "INSERT INTO users (tenant_id, id, billing_id, created_at, updated_at) "  # noqa: S608 — our own ids
-        f"SELECT id, 'zoe', '{shared}', now(), now() FROM tenants WHERE public_id = '{other.app_id}'"
+        "INSERT INTO users (tenant_id, id, billing_id, created_at, updated_at) "
+        "SELECT id, 'zoe', :customer_id, now(), now() FROM tenants WHERE public_id = :app_id",
+        customer_id=shared,
+        app_id=other.app_id,
     )
     code, said = imported(old, *mapping(old))
     assert (code, said[-2:]) == (0, [["customers: 1 new, 2 another's"], ["subscriptions: 3 another's"]])

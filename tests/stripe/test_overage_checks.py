@@ -100,8 +100,10 @@ def test_while_stripe_is_away_the_job_fails_and_the_rest_has_its_turn(told: Mete
 
 def test_hours_that_no_event_told_of_are_worked_out_again_every_night(told: Metering) -> None:
     """Somebody has changed the ledger by hand, under an old id."""
-    mine = f"tenant_id = {told.market.shop.actor.tenant_id} AND applied = 30"
-    told.market.change(f"UPDATE usage_events SET applied = 31, delta = 31 WHERE {mine}")  # noqa: S608 — our own id
+    told.market.change(
+        "UPDATE usage_events SET applied = 31, delta = 31 WHERE tenant_id = :tenant_id AND applied = 30",
+        tenant_id=told.market.shop.actor.tenant_id,
+    )
     told.after(hours=8)
     told.tell()
     told.after(hours=24)

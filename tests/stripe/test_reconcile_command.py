@@ -59,7 +59,7 @@ async def test_every_difference_is_a_line_and_is_repaired_once_asked_for(pro: Ma
     pro.gateway.cancel_subscription(cancelled)
     pro.dashboard.prices.update(pro.prices["pro"], params={"active": False})
     await pro.arrived()
-    pro.change(f"UPDATE subscriptions SET quantity = 9 WHERE provider_subscription_id = '{cancelled}'")  # noqa: S608 — our own id
+    pro.change("UPDATE subscriptions SET quantity = 9 WHERE provider_subscription_id = :id", id=cancelled)
     app, price_id = pro.app_id, pro.prices["pro"]
     before = rows(pro)
 
@@ -104,7 +104,7 @@ async def test_every_difference_is_a_line_and_is_repaired_once_asked_for(pro: Ma
 
 async def test_what_no_event_told_of_is_repaired_by_comparing(pro: Market) -> None:
     subscription_id = await pro.buy("pro")
-    pro.change(f"UPDATE subscriptions SET quantity = 9 WHERE provider_subscription_id = '{subscription_id}'")  # noqa: S608 — our own id
+    pro.change("UPDATE subscriptions SET quantity = 9 WHERE provider_subscription_id = :id", id=subscription_id)
     line = ["quantity", pro.app_id, subscription_id, "9", "1", "repaired"]
     assert reconciled() == (0, [line, ["Differences: 1 repaired."]])
     assert pro.ask("SELECT differences, left_over FROM stripe_checks ORDER BY name") == [(0, 0), (1, 0)]
