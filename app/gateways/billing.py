@@ -8,7 +8,7 @@ Every call that makes something takes `key`, our own idempotency key: for 24 hou
 key and the same content as it answered the first time, also when it failed. So a key names one attempt, not one wish.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
@@ -84,6 +84,17 @@ class Page(Generic[T]):
 
     items: list[T]
     next_after: str | None
+
+
+def each_page(read: Callable[[str | None], Page[T]]) -> Iterator[Page[T]]:
+    """The whole list, a page after the other; each is read when it is asked for. `read` takes what to go on after."""
+    after = None
+    while True:
+        page = read(after)
+        yield page
+        after = page.next_after
+        if after is None:
+            return
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

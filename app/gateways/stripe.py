@@ -144,14 +144,9 @@ class StripeGateway:
         return stripe_objects.customer(made)
 
     def _customer_known_as(self, email: str, metadata: billing.Metadata) -> billing.Customer | None:
-        page = self.customers(email=email)
-        while True:
-            for each in page.items:
-                if metadata.items() <= each.metadata.items():
-                    return each
-            if page.next_after is None:
-                return None
-            page = self.customers(email=email, after=page.next_after)
+        pages = billing.each_page(lambda after: self.customers(email=email, after=after))
+        alike = (each for page in pages for each in page.items if metadata.items() <= each.metadata.items())
+        return next(alike, None)
 
     def create_checkout_session(self, new: billing.NewCheckout, *, key: str) -> billing.CheckoutSession:
         return stripe_objects.checkout_session(
@@ -191,12 +186,9 @@ class StripeGateway:
         """Only the first items come with a subscription. If there are more, all are asked for."""
         if not found["items"]["has_more"]:
             return stripe_objects.subscription(found)
-        items: list[Mapping[str, Any]] = []
-        page = self._items_page(found["id"], None)
-        while page.next_after is not None:
-            items += page.items
-            page = self._items_page(found["id"], page.next_after)
-        return stripe_objects.subscription({**found, "items": {"data": [*items, *page.items]}})
+        pages = billing.each_page(lambda after: self._items_page(found["id"], after))
+        items = [item for page in pages for item in page.items]
+        return stripe_objects.subscription({**found, "items": {"data": items}})
 
     def _items_page(self, subscription_id: str, after: str | None) -> billing.Page[Mapping[str, Any]]:
         return _page(self._api.subscription_items.list, lambda item: item, after, subscription=subscription_id)
@@ -275,12 +267,8 @@ class StripeGateway:
     def metered_usage(
         self, meter_id: str, *, customer_id: str, start: datetime, end: datetime
     ) -> list[billing.MeteredUsage]:
-        found: list[billing.MeteredUsage] = []
-        page = self._usage_page(meter_id, customer_id, start, end, None)
-        while page.next_after is not None:
-            found += page.items
-            page = self._usage_page(meter_id, customer_id, start, end, page.next_after)
-        return sorted([*found, *page.items], key=lambda each: each.start)
+        pages = billing.each_page(lambda after: self._usage_page(meter_id, customer_id, start, end, after))
+        return sorted((each for page in pages for each in page.items), key=lambda each: each.start)
 
     def _usage_page(
         self, meter_id: str, customer_id: str, start: datetime, end: datetime, after: str | None

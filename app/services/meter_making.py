@@ -7,7 +7,7 @@ from uuid import uuid4
 
 from app import clock
 from app.db import transaction
-from app.gateways.billing import BillingGateway, Meter
+from app.gateways.billing import BillingGateway, Meter, each_page
 from app.gateways.billing_errors import BillingRefusedError
 from app.queries import billing_meters as queries
 from app.queries.billing_meters import Metered
@@ -42,12 +42,5 @@ def meter_of(billing: BillingGateway, metered: Metered, *, key: str) -> str:
 
 
 def _named(billing: BillingGateway, event_name: str) -> Meter | None:
-    after = None
-    while True:
-        page = billing.meters(after=after)
-        for each in page.items:
-            if each.event_name == event_name:
-                return each
-        after = page.next_after
-        if after is None:
-            return None
+    pages = each_page(lambda after: billing.meters(after=after))
+    return next((each for page in pages for each in page.items if each.event_name == event_name), None)

@@ -8,7 +8,7 @@ import structlog
 from app import clock
 from app.db import transaction
 from app.domain.stripe_events import groups
-from app.gateways.billing import BillingEvent, BillingGateway, Lane
+from app.gateways.billing import BillingEvent, BillingGateway, Lane, each_page
 from app.gateways.stripe import stripe_gateway
 from app.queries import stripe_inbox as queries
 from app.services.stripe_checks import resume_checks
@@ -79,13 +79,8 @@ def _read(gateway: BillingGateway, since: datetime) -> tuple[int, datetime | Non
 
 def pages(gateway: BillingGateway, types: Sequence[str], since: datetime) -> Iterator[list[BillingEvent]]:
     """Stripe's events of these types since then, newest first. Raises BillingError."""
-    after = None
-    while True:
-        page = gateway.events(types=types, created_from=since, after=after)
+    for page in each_page(lambda after: gateway.events(types=types, created_from=since, after=after)):
         yield page.items
-        after = page.next_after
-        if after is None:
-            return
 
 
 def _newest(events: list[BillingEvent]) -> datetime | None:

@@ -9,7 +9,7 @@ from enum import StrEnum
 
 from app.db import transaction
 from app.domain import billing_tags
-from app.gateways.billing import BillingGateway, Lane
+from app.gateways.billing import BillingGateway, Lane, each_page
 from app.gateways.stripe import stripe_gateway
 from app.queries import stripe_copies as copy_queries
 from app.queries.tenants import tenant_by_public_id
@@ -64,34 +64,22 @@ def import_account(
 
 
 def _prices(gateway: BillingGateway, tenant_id: int, mapped: Mapped) -> Iterator[Part]:
-    done, after = 0, None
-    while True:
-        page = gateway.prices(after=after)
+    done = 0
+    for page in each_page(lambda after: gateway.prices(after=after)):
         done += len(page.items)
         yield Part(Step.PRICES, done, list_prices(tenant_id, page.items, mapped))
-        after = page.next_after
-        if after is None:
-            return
 
 
 def _customers(gateway: BillingGateway, customers: Customers) -> Iterator[Part]:
-    done, after = 0, None
-    while True:
-        page = gateway.customers(after=after)
+    done = 0
+    for page in each_page(lambda after: gateway.customers(after=after)):
         living = [each for each in page.items if not each.deleted]
         done += len(living)
         yield Part(Step.CUSTOMERS, done, take_in(customers, living))
-        after = page.next_after
-        if after is None:
-            return
 
 
 def _subscriptions(gateway: BillingGateway, subscriptions: Subscriptions) -> Iterator[Part]:
-    done, after = 0, None
-    while True:
-        page = gateway.subscriptions(after=after)
+    done = 0
+    for page in each_page(lambda after: gateway.subscriptions(after=after)):
         done += len(page.items)
         yield Part(Step.SUBSCRIPTIONS, done, take_over(gateway, subscriptions, page.items))
-        after = page.next_after
-        if after is None:
-            return
