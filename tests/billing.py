@@ -1,8 +1,7 @@
 """A double of Stripe of one's own, and the work that workers do with it."""
 
-import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,6 +16,7 @@ from app.gateways.stripe_double import StripeDouble
 from app.gateways.stripe_double.faults import FaultKind
 from app.gateways.stripe_double.state import Json
 from app.services.checkout_making import make_link
+from tests.beside import again_and_again
 
 _KEY = "sk_test_of_the_tests"
 
@@ -82,18 +82,6 @@ def make_links(actor: Actor, gateway: StripeGateway) -> int:
     return sum(make_link(actor.tenant_id, str(id_), gateway) for id_ in column(actor, "checkout_links", "id"))
 
 
-@contextmanager
-def worker(actor: Actor, stripe: Stripe) -> Iterator[None]:
+def worker(actor: Actor, stripe: Stripe) -> AbstractContextManager[None]:
     """A thread that makes the tenant's links as soon as they are asked for."""
-    ended = threading.Event()
-
-    def work() -> None:
-        while not ended.is_set():
-            make_links(actor, stripe.gateway)
-            ended.wait(0.01)
-
-    thread = threading.Thread(target=work, name="worker")
-    thread.start()
-    yield
-    ended.set()
-    thread.join()
+    return again_and_again(lambda: make_links(actor, stripe.gateway))

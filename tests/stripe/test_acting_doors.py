@@ -1,12 +1,12 @@
 """Cancelling and changing what Stripe bills, the same at both doors, while a worker is there or is not."""
 
-import threading
-from collections.abc import AsyncIterator, Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator
+from contextlib import AbstractContextManager
 
 import pytest
 
 from app.main import create_app
+from tests.beside import again_and_again
 from tests.contract.callers import Caller, running
 from tests.stripe.market import Market
 from tests.stripe.requests import work
@@ -26,20 +26,8 @@ async def caller(market: Market, tenant: Tenant) -> AsyncIterator[Caller]:
         yield Caller(app, tenant.secret_key)
 
 
-@contextmanager
-def worker(market: Market) -> Iterator[None]:
-    ended = threading.Event()
-
-    def go_on() -> None:
-        while not ended.is_set():
-            work(market)
-            ended.wait(0.01)
-
-    thread = threading.Thread(target=go_on, name="worker")
-    thread.start()
-    yield
-    ended.set()
-    thread.join()
+def worker(market: Market) -> AbstractContextManager[None]:
+    return again_and_again(lambda: work(market))
 
 
 def mutation(name: str, subscription_id: str, arguments: str = "") -> str:

@@ -1,9 +1,8 @@
 """Links to the customer portal: the same at both doors, for customers alone, and soon forgotten."""
 
 import asyncio
-import threading
-from collections.abc import AsyncIterator, Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator
+from contextlib import AbstractContextManager
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -14,6 +13,7 @@ from app.contract.users import UpdateUser
 from app.main import create_app
 from app.services import users
 from app.services.portal_making import drop_portal_links, make_portal_link
+from tests.beside import again_and_again
 from tests.contract.callers import Caller, running
 from tests.environment import environment
 from tests.stripe.market import Market
@@ -45,20 +45,8 @@ def work(market: Market) -> int:
     return sum(make_portal_link(market.shop.actor.tenant_id, str(id_), market.gateway) for id_, _ in rows(market))
 
 
-@contextmanager
-def worker(market: Market) -> Iterator[None]:
-    ended = threading.Event()
-
-    def go_on() -> None:
-        while not ended.is_set():
-            work(market)
-            ended.wait(0.01)
-
-    thread = threading.Thread(target=go_on, name="worker")
-    thread.start()
-    yield
-    ended.set()
-    thread.join()
+def worker(market: Market) -> AbstractContextManager[None]:
+    return again_and_again(lambda: work(market))
 
 
 def pages(market: Market) -> list[tuple[str, str, str]]:
