@@ -71,7 +71,7 @@ def started() -> Iterator[Stripe]:
 
 
 def column(actor: Actor, table: str, name: str) -> list[Any]:
-    """What a tenant's rows have in a column, oldest first."""
+    """What a tenant's rows have in a column, oldest first; in any order where time stands still."""
     statement = f"SELECT {name} FROM {table} WHERE tenant_id = :id ORDER BY created_at"  # noqa: S608 — our own names
     with engine().connect() as connection:
         return list(connection.execute(text(statement), {"id": actor.tenant_id}).scalars())

@@ -64,7 +64,7 @@ class Metering:
         command = GenerateSubscriptionLink(template_id=f"{package_id}-month", user_id=user_id, **wish)
         link = checkout_links.request_link(actor, command)
         make_link(actor.tenant_id, link.id, self.market.gateway)
-        session_id = str(column(actor, "checkout_links", "session_id")[-1])
+        ((session_id,),) = self.market.ask("SELECT session_id FROM checkout_links WHERE id = :id", id=link.id)
         self.subscription_id = str(self.market.double.world.pay(session_id)["subscription"])
         self.copy()
         self.customer_id = self.market.gateway.subscription(self.subscription_id).customer_id

@@ -11,7 +11,6 @@ from app.domain.stripe_events import WANTED_EVENTS, groups
 from app.services.billing import update_billing_template
 from app.services.stripe_checks import check_prices
 from app.services.template_making import make_template
-from tests.billing import column
 from tests.environment import environment
 from tests.stripe.market import API_KEY, Market
 from tests.stripe.metering import Metering
@@ -125,10 +124,13 @@ def test_a_price_for_overage_is_on_sale_until_it_is_archived(metering: Metering)
     ):
         metering.sell()
         assert checked() == []
-        price_id = column(metering.market.shop.actor, "billing_templates", "price_id")[-1]
+        ((price_id,),) = metering.market.ask(
+            "SELECT price_id FROM billing_templates WHERE tenant_id = :tenant_id AND id = 'pro-over'"
+        )
         metering.market.dashboard.prices.update(price_id, params={"active": False})
         assert checked() == [("billing template pro-over", price_id, "repaired")]
-    assert column(metering.market.shop.actor, "billing_templates", "status") == ["ACTIVE", "INACTIVE"]
+    states = metering.market.ask("SELECT id, status FROM billing_templates WHERE tenant_id = :tenant_id ORDER BY id")
+    assert states == [("pro-month", "ACTIVE"), ("pro-over", "INACTIVE")]
 
 
 def test_many_templates_are_checked_in_parts(pro: Market) -> None:
