@@ -12,6 +12,9 @@ UV_VERSION := $(shell sed -n '/^name = "uv"$$/{n;s/^version = "\(.*\)"$$/\1/p;q;
 PYTHON ?= $(shell for python in python3 python3.14 python3.13 python3.12 python3.11; do \
 	"$$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo "$$python" && break; done)
 
+# A part of the tests for each core, each with servers of its own. More than four would wait for the disk and for each other.
+PYTEST := $(BIN)/python -m pytest --numprocesses logical --maxprocesses 4 --dist worksteal
+
 export UV_PROJECT_ENVIRONMENT := $(VENV)
 export UV_PYTHON_DOWNLOADS := never
 # Compiled once here, not at each start: Celery's import takes 2.0 s without it and 0.7 s with it.
@@ -20,11 +23,11 @@ export UV_COMPILE_BYTECODE := 1
 dev: $(READY) ## Run everything on this machine (PORT, METERLINE_HOME; DATABASE_URL and REDIS_URL replace what is embedded)
 	@$(BIN)/python -m app.dev --stop-with-parent
 
-test: $(READY) ## All tests (ARGS="-k usage" chooses)
-	@$(BIN)/python -m pytest $(ARGS)
+test: $(READY) ## All tests (ARGS="-k usage" chooses, ARGS="-n 0" takes one core and stops in the debugger if asked)
+	@$(PYTEST) $(ARGS)
 
 test-fast: $(READY) ## The tests that start no web, worker or beat process
-	@$(BIN)/python -m pytest -m "not processes" $(ARGS)
+	@$(PYTEST) -m "not processes" $(ARGS)
 
 lint: $(READY) ## Style and format
 	@$(BIN)/ruff check .

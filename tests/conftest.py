@@ -1,4 +1,4 @@
-"""Real servers for the tests: one Postgres and one Valkey per run.
+"""Real servers for the tests: one Postgres and one Valkey for each process that runs a part of them.
 
 Most tests share one migrated database and have a tenant each (`tenant`); a test that needs a database to itself asks for
 `database_url`.
@@ -10,6 +10,7 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
+import freezegun
 import psycopg
 import pytest
 from hypothesis import settings as hypothesis_settings
@@ -27,6 +28,9 @@ from tests.tenants import Tenant, new_tenant
 hypothesis_settings.register_profile("laptop", deadline=None, max_examples=200)
 hypothesis_settings.register_profile("repeatable", deadline=None, max_examples=200, derandomize=True)
 hypothesis_settings.load_profile("repeatable" if os.environ.get("CI") else "laptop")
+
+# A test's own duration is told in real seconds, also when it lets time stand still.
+freezegun.configure(extend_ignore_list=["_pytest.timing"])
 
 _TEMPLATE = "migrated"
 _numbers = itertools.count(1)
