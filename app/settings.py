@@ -85,6 +85,9 @@ class Settings(BaseSettings):
         90, ge=7, description="how long links are kept of which nothing can come any more"
     )
     trial_end: Literal["ACTIVE", "CANCELLED"] = Field("ACTIVE", description="what a trial becomes when it is over")
+    past_due_grace_days: int = Field(
+        0, ge=0, le=365, description="how long a subscription gives access after its renewal failed"
+    )
     metrics_token: str | None = Field(
         None, min_length=16, description="who may read /metrics; unset, nobody in production"
     )

@@ -29,7 +29,8 @@ class SubscriptionStatus(StrEnum):
     INCOMPLETE_EXPIRED = "INCOMPLETE_EXPIRED"
 
 
-# "Live": only these give access, and only these count when a base is looked for.
+# "Live": these give access, and these count when a base is looked for; PAST_DUE does both in its grace, which is a date
+# (`domain.subscription_dates`).
 LIVE_STATUSES = (SubscriptionStatus.ACTIVE, SubscriptionStatus.TRIALING)
 
 

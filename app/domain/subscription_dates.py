@@ -4,11 +4,12 @@ The dates on a subscription decide, whether or not a job has written down what t
 millisecond, and stays right when no job has run for a week.
 """
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Protocol
 
 from app.domain.subscribing import LIVE_STATUSES, SubscriptionStatus
 
+_KEEPING_GRACE = (SubscriptionStatus.PAST_DUE, SubscriptionStatus.CANCELLED)
 _FINISHED = (SubscriptionStatus.CANCELLED, SubscriptionStatus.INCOMPLETE_EXPIRED)
 
 
@@ -21,6 +22,13 @@ class Dated(Protocol):
     def ends_at(self) -> datetime | None: ...
     @property
     def trial_ends_at(self) -> datetime | None: ...
+
+
+class Graced(Dated, Protocol):
+    """With the moment until which it gives access although a payment is late."""
+
+    @property
+    def grace_ends_at(self) -> datetime | None: ...
 
 
 class Changing(Dated, Protocol):
@@ -44,9 +52,23 @@ def is_finished(subscription: Dated, moment: datetime) -> bool:
     return subscription.status in _FINISHED or is_over(subscription, moment)
 
 
-def is_live(subscription: Dated, moment: datetime) -> bool:
+def is_live(subscription: Graced, moment: datetime) -> bool:
     """Whether it gives access."""
-    return subscription.status in LIVE_STATUSES and not is_over(subscription, moment)
+    grace_ends_at = subscription.grace_ends_at
+    is_late = subscription.status is SubscriptionStatus.PAST_DUE
+    is_in_grace = is_late and grace_ends_at is not None and moment < grace_ends_at
+    return (subscription.status in LIVE_STATUSES or is_in_grace) and not is_over(subscription, moment)
+
+
+def grace_end(before: Graced | None, status: SubscriptionStatus, now: datetime, days: int) -> datetime | None:
+    """What `grace_ends_at` is to be of one that is seen with this status now. `before` is what was written down, if it was.
+
+    It is fixed when the payment is first seen to be late, whatever the setting becomes. Of one that is cancelled then it stays:
+    until then it gave access.
+    """
+    if before is not None and before.status in _KEEPING_GRACE and status in _KEEPING_GRACE:
+        return before.grace_ends_at
+    return now + timedelta(days=days) if status is SubscriptionStatus.PAST_DUE and days else None
 
 
 def status_at(subscription: Dated, moment: datetime) -> SubscriptionStatus:

@@ -24,6 +24,8 @@ class Subscription(SQLModel, table=True):
     A subscription past its `ends_at` is over whatever `status` says, a trial past `trial_ends_at` is ACTIVE, and from
     `changes_at` the package is `next_package_key`: reads look at the dates, so nothing waits for a job. `due_at` is when
     the job has something to write. `changed_at` is the last change; what the package was before it is in `PastPackage`.
+    One that is PAST_DUE gives access until `grace_ends_at`, and none without it; when it is then cancelled, the date stays and
+    says until when it did. With another status the date says nothing.
 
     With a `provider` it is a copy of an item of a subscription there, as that was at `synced_at`; what was paid once has the
     session's id for both. The item's price is `provider_price_id`, or else `next_price_id`, that of `next_package_key`: a change
@@ -58,6 +60,7 @@ class Subscription(SQLModel, table=True):
     started_at: datetime = Field(sa_column=moment())
     ends_at: datetime | None = Field(default=None, sa_column=moment(nullable=True))
     trial_ends_at: datetime | None = Field(default=None, sa_column=moment(nullable=True))
+    grace_ends_at: datetime | None = Field(default=None, sa_column=moment(nullable=True))
     next_package_key: int | None = Field(default=None, sa_type=BigInteger)
     changes_at: datetime | None = Field(default=None, sa_column=moment(nullable=True))
     changed_at: datetime | None = Field(default=None, sa_column=moment(nullable=True))

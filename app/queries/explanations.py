@@ -25,6 +25,7 @@ class Holder:
     started_at: datetime
     ends_at: datetime | None
     trial_ends_at: datetime | None
+    grace_ends_at: datetime | None
     limit: int | None
     reset_period: ResetPeriod | None
     overage_enabled: bool
@@ -44,7 +45,7 @@ class Sums:
 
 # `domain.subscription_dates.package_key_at` again. Of one that is over, the package that it had at its end.
 _HOLDERS = """
-SELECT s.id, p.id, s.status, s.started_at, s.ends_at, s.trial_ends_at,
+SELECT s.id, p.id, s.status, s.started_at, s.ends_at, s.trial_ends_at, s.grace_ends_at,
   pf.usage_limit, pf.reset_period, pf.overage_enabled
 FROM subscriptions s
 JOIN package_features pf ON pf.tenant_id = s.tenant_id AND pf.feature_key = %s AND pf.package_key =
@@ -89,6 +90,7 @@ def holders(session: Session, pair: Pair, now: datetime, first: Sequence[int], l
             started_at,
             ends_at,
             trial_ends_at,
+            grace_ends_at,
             usage_limit,
             ResetPeriod(reset_period) if reset_period else None,
             overage_enabled,
@@ -100,6 +102,7 @@ def holders(session: Session, pair: Pair, now: datetime, first: Sequence[int], l
             started_at,
             ends_at,
             trial_ends_at,
+            grace_ends_at,
             usage_limit,
             reset_period,
             overage_enabled,

@@ -51,8 +51,9 @@ _TAKE_FORWARDS = _TAKE.format(beyond=">", way="ASC", back="DESC")
 _TAKE_BACKWARDS = _TAKE.format(beyond="<", way="DESC", back="ASC")
 
 # With those who have one giver of the feature, the same one from the period's start until now, no rule has to decide between
-# several. If nothing was missed besides, and nothing counts in the following period yet, SQL can do it alone. The rows are
-# locked before this statement looks, so where they lie on the disk is where they stay.
+# several. If nothing was missed besides, and nothing counts in the following period yet, SQL can do it alone. (Not of one that
+# is late, in its grace either.) The rows are locked before this statement looks, so where they lie on the disk is where they
+# stay.
 _CLOSE_PLAIN = f"""
 WITH single AS MATERIALIZED (
   SELECT c.*, c.ctid AS place, giver.*

@@ -99,7 +99,7 @@ def locked_due(
 
 
 # `_goes_on`, `_has_package` and "has begun" again, set-wise and on the driver's connection: it is on every request's path. Of a
-# moment that is past, a subscription that has been cancelled since then decides too.
+# moment that is past, a subscription that has been cancelled since then decides too, until its grace was over if it was late.
 #
 # A package gives a feature once. The LIMIT says so, and keeps the planner from beginning with the package features, which looks
 # cheap while the catalogue is small, and is a plan that is kept when it has grown.
@@ -117,7 +117,11 @@ CROSS JOIN LATERAL (
   LIMIT 1
 ) given
 WHERE s.started_at <= w.at AND (s.ends_at IS NULL OR s.ends_at > w.at)
-  AND (s.status = ANY(%s::text[]) OR (w.at < %s AND s.status = %s AND s.ends_at IS NOT NULL))
+  AND (
+    s.status = ANY(%s::text[])
+    OR (w.at < %s AND s.status = %s AND s.ends_at IS NOT NULL AND coalesce(s.grace_ends_at > w.at, true))
+    OR (s.status = %s AND s.grace_ends_at > w.at)
+  )
 """
 
 
@@ -134,6 +138,7 @@ def candidates(session: Session, moments: Collection[Moment], now: datetime) -> 
         arrays.texts(LIVE_STATUSES),
         now,
         ended,
+        SubscriptionStatus.PAST_DUE,
     )
     found = session.connection().exec_driver_sql(_CANDIDATES, parameters)
     for n, id_, package_id, started_at, limit, reset_period, overage_enabled in found:
@@ -161,6 +166,9 @@ def _has_package(now: datetime) -> ColumnElement[bool]:
 def _goes_on(now: datetime) -> ColumnElement[bool]:
     """Status and time both: a subscription past its end is over even if no job has written so."""
     return and_(
-        col(Subscription.status).in_(LIVE_STATUSES),
+        or_(
+            col(Subscription.status).in_(LIVE_STATUSES),
+            and_(col(Subscription.status) == SubscriptionStatus.PAST_DUE, col(Subscription.grace_ends_at) > now),
+        ),
         or_(col(Subscription.ends_at).is_(None), col(Subscription.ends_at) > now),
     )

@@ -83,11 +83,13 @@ ORDER BY p.period_start, p.period_end
 """
 
 # A subscription has a tenure for each of its packages: the past ones, the present one, and the next. One that does not give
-# access at present, and was not cancelled, is left out: nobody knows since when.
+# access at present, and was not cancelled, is left out: nobody knows since when. Of one that is or was late the end of its grace
+# is known, and that is when it gave no more.
 _TENURES = """
-SELECT w.n, s.id, p.id, s.started_at, pf.usage_limit, pf.reset_period, pf.overage_enabled, h.since, h.until
+SELECT w.n, s.id, p.id, s.started_at, pf.usage_limit, pf.reset_period, pf.overage_enabled, h.since, least(h.until, gave.until)
 FROM unnest(%s::int[], %s::bigint[], %s::bigint[]) WITH ORDINALITY AS w(tenant_id, user_key, feature_key, n)
 JOIN subscriptions s ON s.tenant_id = w.tenant_id AND s.user_key = w.user_key
+CROSS JOIN LATERAL (SELECT CASE WHEN s.status = ANY(%s::text[]) THEN NULL ELSE s.grace_ends_at END) AS gave(until)
 CROSS JOIN LATERAL (
   SELECT package_key, since, until FROM past_packages t WHERE t.tenant_id = s.tenant_id AND t.subscription_id = s.id
   UNION ALL
@@ -97,7 +99,11 @@ CROSS JOIN LATERAL (
 JOIN package_features pf
   ON pf.tenant_id = s.tenant_id AND pf.package_key = h.package_key AND pf.feature_key = w.feature_key
 JOIN packages p ON p.tenant_id = s.tenant_id AND p.key = h.package_key
-WHERE h.since <= %s AND (s.status = ANY(%s::text[]) OR (s.status = %s AND s.ends_at IS NOT NULL))
+WHERE h.since <= %s AND coalesce(h.since < gave.until, true) AND (
+  s.status = ANY(%s::text[])
+  OR (s.status = %s AND s.ends_at IS NOT NULL)
+  OR (s.status = %s AND gave.until IS NOT NULL)
+)
 """
 
 _LAST_TERMS = """
@@ -200,7 +206,8 @@ def left_periods(session: Session, pairs: Collection[Pair], now: datetime) -> di
 
 def tenures(session: Session, pairs: Sequence[Pair], now: datetime) -> dict[Pair, list[Tenure]]:
     """Who gave each pair the feature, ever until now. One statement."""
-    parameters = (*pair_columns(pairs), now, arrays.texts(LIVE_STATUSES), SubscriptionStatus.CANCELLED)
+    live, ended, late = arrays.texts(LIVE_STATUSES), SubscriptionStatus.CANCELLED, SubscriptionStatus.PAST_DUE
+    parameters = (*pair_columns(pairs), live, now, live, ended, late)
     by_pair: dict[Pair, list[Tenure]] = {pair: [] for pair in pairs}
     for n, id_, package_id, anchor, limit, unit, overage, since, until in session.connection().exec_driver_sql(
         _TENURES, parameters

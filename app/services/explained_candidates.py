@@ -9,6 +9,7 @@ from app.clock import to_wire
 from app.contract.explanations import LISTED_MAX, CandidateSubscription, DecidingSubscription
 from app.domain.entitlements import Candidate, DecidingRule, FeatureType, deciding_rule, ranked, rule_between
 from app.domain.explanations import SubscriptionStanding, why_idle
+from app.domain.subscribing import SubscriptionStatus
 from app.domain.subscription_dates import status_at
 from app.queries.explanations import Holder, holders
 from app.services.entitlements import Position
@@ -61,8 +62,19 @@ def _view(
         overage_enabled=holder.overage_enabled if is_counted else None,
         standing=standing,
         outranked_by=outranked_by,
-        because=_because(holder, standing, outranked_by, position),
+        because=_because(holder, standing, outranked_by, position) + _grace(holder, standing),
     )
+
+
+def _grace(holder: Holder, standing: SubscriptionStanding) -> str:
+    """For one that is late: until when it gives access, or gave."""
+    if holder.status is not SubscriptionStatus.PAST_DUE or holder.grace_ends_at is None:
+        return ""
+    ends_at = to_wire(holder.grace_ends_at)
+    if standing is SubscriptionStanding.INACTIVE:
+        return f" Its grace ended at {ends_at}."
+    is_counted = standing in (SubscriptionStanding.DECIDES, SubscriptionStanding.OUTRANKED)
+    return f" It is PAST_DUE, and its grace ends at {ends_at}." if is_counted else ""
 
 
 def _because(

@@ -95,10 +95,14 @@ def _work_out(
 
 def _clear_since(held: Sequence[models.Subscription]) -> datetime:
     """From when on it is known who gave access. Of a subscription that gives none at present, and did once, it is not known since
-    when; what was told of earlier hours stays until it does again, or is cancelled.
+    when; what was told of earlier hours stays until it does again, or is cancelled. The end of a grace is known.
     """
-    hidden = [row.updated_at for row in held if row.status in _HIDING]
+    hidden = [row.updated_at for row in held if row.status in _HIDING and not _has_grace(row)]
     return hour_of(max(hidden)) + HOUR if hidden else datetime.min.replace(tzinfo=UTC)
+
+
+def _has_grace(row: models.Subscription) -> bool:
+    return row.status is SubscriptionStatus.PAST_DUE and row.grace_ends_at is not None
 
 
 def _hours(item: models.MeteredItem, now: datetime) -> list[Period]:

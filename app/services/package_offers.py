@@ -17,6 +17,7 @@ from app.queries.explanations import packages_giving_more
 from app.queries.packages import sellables
 from app.queries.subscriptions import live_subscriptions
 from app.services.entitlements import Position
+from app.services.subscription_requests import check_changeable_where_billed
 
 # Of subscriptions that begin in the same millisecond the one made last decides: a new one is.
 _NEW_SUBSCRIPTION = 2**63 - 1
@@ -89,7 +90,9 @@ def _offer(
         subscription, _ = has.base
         others = [one for one in position.candidates if one.subscription_id != subscription.id]
         step = SubscribingStep.CHANGE_SUBSCRIPTION
-        problem = _refusal(lambda: check_changeable(sellable, has.addons))
+        problem = _refusal(lambda: check_changeable_where_billed(subscription, now)) or _refusal(
+            lambda: check_changeable(sellable, has.addons)
+        )
         candidate = _candidate(subscription.id, subscription.started_at, package, terms)
     else:
         others = list(position.candidates)

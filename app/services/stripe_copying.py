@@ -11,7 +11,7 @@ from app import clock, models
 from app.domain import billing_tags
 from app.domain.stripe_subscriptions import end_of, status_of
 from app.domain.subscribing import LIVE_STATUSES, SubscriptionStatus
-from app.domain.subscription_dates import status_at
+from app.domain.subscription_dates import grace_end, status_at
 from app.domain.webhooks import WebhookEventType
 from app.gateways.billing import Metadata, ProviderSubscription, SubscriptionItem
 from app.gateways.billing import SubscriptionStatus as StripeStatus
@@ -22,6 +22,7 @@ from app.services import subscription_news
 from app.services.metered_items import copy_metered_items
 from app.services.stripe_packages import follow_price
 from app.services.subscription_news import News
+from app.settings import settings
 
 log = structlog.get_logger(__name__)
 
@@ -110,11 +111,13 @@ def _package_key(
 def _new_row(
     owner: models.User, found: ProviderSubscription, item: SubscriptionItem, package_key: int, now: datetime
 ) -> models.Subscription:
+    status = status_of(found.status)
     return models.Subscription(
         tenant_id=owner.tenant_id,
         user_key=owner.key,
         package_key=package_key,
-        status=status_of(found.status),
+        status=status,
+        grace_ends_at=grace_end(None, status, now, settings().past_due_grace_days),
         provider=PROVIDER,
         provider_subscription_id=found.id,
         provider_item_id=item.id,
@@ -136,7 +139,9 @@ def _copy(
 ) -> bool:
     """Whether others see that it is not what they were told before."""
     terms = terms_of(found, item, row.ends_at or now)
-    row.status, row.trial_ends_at, row.ends_at = status_at(terms, now), terms.trial_ends_at, terms.ends_at
+    status = status_at(terms, now)
+    row.grace_ends_at = grace_end(row, status, now, settings().past_due_grace_days)
+    row.status, row.trial_ends_at, row.ends_at = status, terms.trial_ends_at, terms.ends_at
     row.quantity, row.synced_at = terms.quantity, now
     if _told(row) == before:
         return False
@@ -147,8 +152,8 @@ def _copy(
 def terms_of(found: ProviderSubscription, item: SubscriptionItem, over_at: datetime) -> Terms:
     """What the copy of an item is to say, before time has done anything to it. `over_at`: for one that is over without a date."""
     status = status_of(found.status)
-    if item.quantity == 0 and status in LIVE_STATUSES:
-        # Stripe calls it active, and nobody pays for it.
+    if item.quantity == 0 and status in (*LIVE_STATUSES, SubscriptionStatus.PAST_DUE):
+        # Stripe calls it active, or late, and nobody pays for it.
         status = SubscriptionStatus.UNPAID
     ends_at = end_of(
         status,

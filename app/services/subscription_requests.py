@@ -10,6 +10,7 @@ from uuid import uuid4
 from sqlmodel import Session
 
 from app import jobs, models
+from app.domain.subscribing import SubscriptionStatus
 from app.domain.subscription_dates import is_live
 from app.domain.subscription_requests import RequestKind, RequestStatus
 from app.errors import SubscriptionError
@@ -67,12 +68,16 @@ def request_change(
 
 
 def check_changeable_where_billed(row: models.Subscription, now: datetime) -> None:
-    """Raises SubscriptionError if it does not give access now, or was paid once."""
+    """Who owes has to pay first, also while that takes no access.
+
+    Raises:
+        SubscriptionError: it is late or does not give access now, or was paid once.
+    """
     if row.provider is None:
         return
     if not is_billed(row):
         raise SubscriptionError(f"Cannot change subscription {row.id}: it was paid once, and is not billed again.")
-    if not is_live(row, now):
+    if row.status is SubscriptionStatus.PAST_DUE or not is_live(row, now):
         raise SubscriptionError(f"Cannot change subscription {row.id}: it is {row.status}.")
 
 

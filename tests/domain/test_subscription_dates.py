@@ -6,7 +6,15 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from app.domain.subscribing import SubscriptionStatus
-from app.domain.subscription_dates import has_changed, is_live, is_over, package_key_at, status_at, will_change
+from app.domain.subscription_dates import (
+    grace_end,
+    has_changed,
+    is_live,
+    is_over,
+    package_key_at,
+    status_at,
+    will_change,
+)
 
 THEN = datetime(2028, 2, 29, 23, 59, 59, 999000, tzinfo=UTC)
 BEFORE, AFTER = THEN - timedelta(milliseconds=1), THEN + timedelta(milliseconds=1)
@@ -18,6 +26,7 @@ class Subscription:
     status: SubscriptionStatus = SubscriptionStatus.ACTIVE
     ends_at: datetime | None = None
     trial_ends_at: datetime | None = None
+    grace_ends_at: datetime | None = None
     package_key: int = OLD
     next_package_key: int | None = None
     changes_at: datetime | None = None
@@ -39,6 +48,28 @@ def test_only_live_statuses_give_access_and_only_before_the_end() -> None:
     live = {status for status in SubscriptionStatus if is_live(Subscription(status, ends_at=THEN), BEFORE)}
     assert live == {SubscriptionStatus.ACTIVE, SubscriptionStatus.TRIALING}
     assert not any(is_live(Subscription(status, ends_at=THEN), THEN) for status in SubscriptionStatus)
+
+
+@pytest.mark.parametrize("status", SubscriptionStatus)
+def test_a_grace_gives_access_to_one_that_is_late_and_to_no_other(status: SubscriptionStatus) -> None:
+    graced = Subscription(status, grace_ends_at=THEN)
+    always = is_live(Subscription(status), THEN)
+    is_late = status is SubscriptionStatus.PAST_DUE
+    assert [is_live(graced, at) for at in (BEFORE, THEN)] == [always or is_late, always]
+    assert status_at(graced, AFTER) is status
+    assert not is_live(Subscription(status, ends_at=BEFORE, grace_ends_at=THEN), BEFORE)
+
+
+@pytest.mark.parametrize("status", SubscriptionStatus)
+def test_a_grace_is_fixed_when_the_payment_is_first_late_and_stays_until_that_is_settled(
+    status: SubscriptionStatus,
+) -> None:
+    new = THEN + timedelta(days=3)
+    late, paid = Subscription(SubscriptionStatus.PAST_DUE, grace_ends_at=AFTER), Subscription()
+    is_late = status is SubscriptionStatus.PAST_DUE
+    assert [grace_end(before, status, THEN, 3) for before in (None, paid)] == [new if is_late else None] * 2
+    assert grace_end(late, status, THEN, 3) == (AFTER if is_late or status is SubscriptionStatus.CANCELLED else None)
+    assert grace_end(None, status, THEN, 0) is None
 
 
 @pytest.mark.parametrize("status", SubscriptionStatus)
