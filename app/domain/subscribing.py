@@ -71,6 +71,23 @@ def check_subscribable(requested: Sequence[Sellable], live_base_ids: Collection[
             raise SubscriptionError(f"Cannot subscribe to addon. Package {addon.id} does not go with {base_ids[0]}.")
 
 
+def check_owes_nothing(requested: Sequence[Sellable], late_base_ids: Sequence[str]) -> None:
+    """Refuse to take money for a base package from who owes some for one: Stripe goes on trying to collect that.
+
+    Args:
+        requested: what is to be paid for.
+        late_base_ids: the base packages that the user's subscriptions of which a payment is late are to.
+
+    Raises:
+        SubscriptionError: there is a base package among both.
+    """
+    if late_base_ids and any(not package.is_addon for package in requested):
+        raise SubscriptionError(
+            f"Cannot subscribe to multiple tiers. A payment for package {late_base_ids[0]} is late: it can be made in the "
+            "customer portal (generatePortalLink), or that subscription be cancelled."
+        )
+
+
 def check_changeable(new_base: Sellable, live_addons: Sequence[Sellable]) -> None:
     """Refuse a swap of the base package that the rules forbid.
 

@@ -63,6 +63,22 @@ def live_subscriptions(
     ).all()
 
 
+def late_base_ids(session: Session, tenant_id: int, user_key: int, now: datetime) -> Sequence[str]:
+    """The base packages of the user's subscriptions of which a payment is late, oldest first; they may give access or not."""
+    return session.exec(
+        select(Package.id)
+        .join(Subscription, _has_package(now))
+        .where(
+            Subscription.tenant_id == tenant_id,
+            Subscription.user_key == user_key,
+            Subscription.status == SubscriptionStatus.PAST_DUE,
+            _is_not_over(now),
+            col(Package.is_addon).is_(False),
+        )
+        .order_by(col(Subscription.id))
+    ).all()
+
+
 def reset_periods_of(session: Session, tenant_id: int, package_key: int) -> set[ResetPeriod]:
     """The reset periods of the package's consumable features."""
     found = session.exec(
@@ -170,5 +186,9 @@ def _goes_on(now: datetime) -> ColumnElement[bool]:
             col(Subscription.status).in_(LIVE_STATUSES),
             and_(col(Subscription.status) == SubscriptionStatus.PAST_DUE, col(Subscription.grace_ends_at) > now),
         ),
-        or_(col(Subscription.ends_at).is_(None), col(Subscription.ends_at) > now),
+        _is_not_over(now),
     )
+
+
+def _is_not_over(now: datetime) -> ColumnElement[bool]:
+    return or_(col(Subscription.ends_at).is_(None), col(Subscription.ends_at) > now)

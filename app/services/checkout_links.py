@@ -12,7 +12,7 @@ from app.contract.actors import Actor
 from app.contract.billing import GenerateSubscriptionLink, SubscriptionLink
 from app.db import transaction
 from app.domain.billing import BillingTemplateStatus, SubscriptionLinkStatus, link_id_of
-from app.domain.subscribing import check_subscribable
+from app.domain.subscribing import check_owes_nothing, check_subscribable
 from app.errors import SubscriptionLinkError, SubscriptionLinkNotFoundError, UserNotFoundError
 from app.queries import billing as template_queries
 from app.queries import checkout_links as queries
@@ -39,7 +39,8 @@ def request_link(actor: Actor, command: GenerateSubscriptionLink) -> Subscriptio
     Raises:
         UserNotFoundError: there is no user with `user_id`.
         SubscriptionLinkError: there is no such template, or it is not ACTIVE.
-        PackageStatusError, SubscriptionError: the package could not be subscribed to now, so nobody may pay for it.
+        PackageStatusError, SubscriptionError: the package could not be subscribed to now, so nobody may pay for it; or it is a
+            base package, and a payment for one is late.
     """
     with transaction() as session:
         user = None
@@ -98,11 +99,11 @@ def _check_package(
     (package,) = package_queries.packages_by_key(session, actor.tenant_id, [template.package_key])
     # Held until the commit, so that no link follows the answer to an archive.
     kept = package_queries.kept_packages(session, actor.tenant_id, [package.id])
+    requested = package_queries.sellables(session, actor.tenant_id, list(kept.values()))
     live = subscription_queries.live_subscriptions(session, actor.tenant_id, user.key, now) if user else ()
-    check_subscribable(
-        package_queries.sellables(session, actor.tenant_id, list(kept.values())),
-        [held.id for _, held in live if not held.is_addon],
-    )
+    check_subscribable(requested, [held.id for _, held in live if not held.is_addon])
+    if user is not None:
+        check_owes_nothing(requested, subscription_queries.late_base_ids(session, actor.tenant_id, user.key, now))
 
 
 def _link_for(

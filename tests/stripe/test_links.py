@@ -34,6 +34,20 @@ def told(links: Links) -> list[tuple[str, str]]:
     return [(type_, data["status"]) for type_, data in messages(links.market.shop)]
 
 
+async def test_who_owes_for_a_base_package_gets_no_link_to_another_until_that_is_settled(links: Links) -> None:
+    pro = links.market
+    subscription_id = await pro.buy("pro")
+    pro.double.world.fail_renewal(subscription_id)
+    await pro.hear()
+    assert pro.states() == [("pro", "PAST_DUE")]
+    for package_id in ("pro", "team"):
+        with pytest.raises(SubscriptionError, match="A payment for package pro is late"):
+            links.asked(package_id)
+    pro.gateway.cancel_subscription(subscription_id)
+    await pro.hear()
+    assert links.asked("team").status == "PENDING"
+
+
 async def test_a_link_that_was_paid_says_so_when_the_package_is_there(links: Links) -> None:
     listen(links.market.shop)
     link_id = links.opened("pro")

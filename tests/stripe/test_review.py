@@ -4,12 +4,10 @@ import pytest
 
 from app.contract.billing import GeneratePortalLink
 from app.contract.users import CreateUser
-from app.errors import SubscriptionError
 from app.services import users
 from app.services.portal_links import request_portal_link
 from app.services.portal_making import make_portal_link
 from tests.billing import column
-from tests.stripe.links import Links
 from tests.stripe.market import Market
 from tests.tenants import Tenant
 
@@ -19,15 +17,6 @@ def pro(market: Market) -> Market:
     market.sell("pro", 1_000)
     market.shop.user()
     return market
-
-
-@pytest.mark.xfail(strict=True, reason="only live subscriptions count when a base is looked for")
-async def test_who_owes_for_a_base_package_gets_no_link_to_pay_for_it_a_second_time(pro: Market) -> None:
-    pro.double.world.fail_renewal(await pro.buy("pro"))
-    await pro.hear()
-    assert pro.states() == [("pro", "PAST_DUE")]
-    with pytest.raises(SubscriptionError):
-        Links(pro).asked("pro")
 
 
 @pytest.mark.xfail(strict=True, reason="all tenants of a mode share the account; operations.md says so")
