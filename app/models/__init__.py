@@ -7,7 +7,7 @@ from app.models.overage import BillingMeter, MeterCursor, MeteredItem, MeterRepo
 from app.models.packages import Package, PackageBase, PackageFeature
 from app.models.portal_links import PortalLink
 from app.models.reservations import Reservation
-from app.models.stripe import StripeCheck, StripeCursor, StripeEvent, StripeObject
+from app.models.stripe import StripeCheck, StripeCursor, StripeCustomer, StripeEvent, StripeObject
 from app.models.subscription_requests import SubscriptionRequest
 from app.models.subscriptions import PastPackage, Subscription
 from app.models.tenants import ApiKey, Tenant, UserTokenSecret
@@ -39,6 +39,7 @@ __all__ = [
     "Reservation",
     "StripeCheck",
     "StripeCursor",
+    "StripeCustomer",
     "StripeEvent",
     "StripeObject",
     "Subscription",

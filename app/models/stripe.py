@@ -45,6 +45,17 @@ class StripeObject(SQLModel, table=True):
     listed_at: datetime | None = Field(default=None, sa_column=moment(nullable=True))
 
 
+class StripeCustomer(SQLModel, table=True):
+    """A customer that is a tenant's: it says so since `claimed_at`, and it was shown at `proven_at`. See decision 0021."""
+
+    __tablename__ = "stripe_customers"
+
+    tenant_id: int = Field(foreign_key="tenants.id", primary_key=True)
+    customer_id: str = Field(sa_column=Column(Text, primary_key=True))
+    claimed_at: datetime = Field(sa_column=moment())
+    proven_at: datetime | None = Field(default=None, sa_column=moment(nullable=True))
+
+
 class StripeCursor(SQLModel, table=True):
     """How far a list of Stripe's was read, by Stripe's own clock; and by ours when a webhook came last, as `webhooks`."""
 

@@ -92,11 +92,6 @@ def tenants_with_copy(session: Session, tenant_ids: Collection[int], subscriptio
     return set(session.exec(found))
 
 
-def tenants_with_customer(session: Session, tenant_ids: Collection[int], customer_id: str) -> set[int]:
-    found = select(User.tenant_id).where(col(User.tenant_id).in_(tenant_ids), User.billing_id == customer_id)
-    return set(session.exec(found))
-
-
 def tenants_with_prices(session: Session, tenant_ids: Collection[int], price_ids: Collection[str]) -> set[int]:
     found = select(BillingTemplate.tenant_id).where(
         col(BillingTemplate.tenant_id).in_(tenant_ids), col(BillingTemplate.price_id).in_(price_ids), _IS_A_PRICE

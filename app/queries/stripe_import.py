@@ -4,7 +4,7 @@ from collections.abc import Collection, Sequence
 
 from sqlmodel import Session, col, or_, select
 
-from app.models import Tenant, User
+from app.models import User
 
 
 def users_with_customers(session: Session, tenant_id: int, customer_ids: Collection[str]) -> dict[str, User]:
@@ -12,18 +12,6 @@ def users_with_customers(session: Session, tenant_id: int, customer_ids: Collect
     statement = select(User).where(User.tenant_id == tenant_id, col(User.billing_id).in_(customer_ids))
     found = session.exec(statement.order_by(col(User.key).desc()))
     return {user.billing_id: user for user in found if user.billing_id}
-
-
-def others_with_customers(
-    session: Session, tenant_ids: Collection[int], but_not: int, customer_ids: Collection[str]
-) -> dict[str, str]:
-    """Which other tenant has a customer, by the customer."""
-    statement = (
-        select(User.billing_id, Tenant.public_id)
-        .join(Tenant, col(Tenant.id) == col(User.tenant_id))
-        .where(col(User.tenant_id).in_(tenant_ids), User.tenant_id != but_not, col(User.billing_id).in_(customer_ids))
-    )
-    return {customer_id: app_id for customer_id, app_id in session.exec(statement) if customer_id}
 
 
 def locked_users(session: Session, tenant_id: int, user_ids: Collection[str]) -> dict[str, User]:

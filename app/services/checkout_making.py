@@ -32,6 +32,7 @@ from app.queries.users import user_by_key
 from app.services import sweeps
 from app.services.billing_refusals import check_mode, told
 from app.services.checkout_links import have_made
+from app.services.stripe_customers import check_customer
 from app.services.sweeps import Sweep, Swept
 
 log = structlog.get_logger(__name__)
@@ -70,6 +71,9 @@ def make_link(tenant_id: int, link_id: str, gateway: BillingGateway | None = Non
     try:
         billing = gateway or stripe_gateway()
         check_mode(wish.app_id, billing)
+        if wish.checkout.customer_id is not None:
+            # Their page would show the customer's address and cards.
+            check_customer(billing, tenant_id, wish.app_id, wish.checkout.customer_id)
         made = billing.create_checkout_session(wish.checkout, key=f"link:{wish.link_id}:{wish.attempt}")
     except (BillingUnavailableError, BillingKeyReusedError) as away:
         _note(wish, away)

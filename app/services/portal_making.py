@@ -23,6 +23,7 @@ from app.queries.users import user_by_key
 from app.services import sweeps
 from app.services.billing_refusals import check_mode, told
 from app.services.portal_links import KEPT
+from app.services.stripe_customers import check_customer
 from app.services.sweeps import Sweep, Swept
 
 log = structlog.get_logger(__name__)
@@ -51,6 +52,7 @@ def make_portal_link(tenant_id: int, link_id: str, gateway: BillingGateway | Non
     try:
         billing = gateway or stripe_gateway()
         check_mode(wish.app_id, billing)
+        check_customer(billing, tenant_id, wish.app_id, wish.customer_id)
         made = billing.create_portal_session(wish.customer_id, return_url=wish.return_url)
     except BillingUnavailableError as away:
         log.info("stripe.portal_link_waits", tenant_id=tenant_id, reason=away.message)

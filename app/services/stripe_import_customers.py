@@ -12,6 +12,7 @@ from app.domain.values import check_id
 from app.errors import InvalidInputError
 from app.gateways.billing import Customer
 from app.queries import stripe_copies as copy_queries
+from app.queries import stripe_customers, tenants
 from app.queries import stripe_import as queries
 from app.services.stripe_imported import Became, Imported
 
@@ -36,7 +37,8 @@ class _Known:
     """What the database has about the customers of a page."""
 
     by_customer: Mapping[str, models.User]
-    elsewhere: Mapping[str, str]
+    # The tenant that a customer is of if it is another, and whether that was shown.
+    elsewhere: Mapping[str, tuple[str, bool]]
     by_id: Mapping[str, models.User]
     by_email: Mapping[str, str]
 
@@ -51,7 +53,11 @@ def take_in(customers: Customers, page: Sequence[Customer]) -> list[Imported]:
             # Before it is looked whether they have a user: webhooks make users too.
             copy_queries.lock_objects(session, [each.id for each in page])
         known = _known(session, customers, page)
-        return [_one(session, customers, known, each) for each in page]
+        imported = [_one(session, customers, known, each) for each in page]
+        if not customers.dry_run:
+            theirs = [each.id for each in page if each.id in customers.owners]
+            stripe_customers.note_proof(session, customers.tenant_id, theirs, clock.now())
+        return imported
 
 
 def _known(session: Session, customers: Customers, page: Sequence[Customer]) -> _Known:
@@ -63,25 +69,43 @@ def _known(session: Session, customers: Customers, page: Sequence[Customer]) -> 
         by_email.update(dict.fromkeys({user.id, user.email} & emails, user.id))
     return _Known(
         queries.users_with_customers(session, customers.tenant_id, ids),
-        queries.others_with_customers(session, customers.ours, customers.tenant_id, ids),
+        _elsewhere(session, customers, ids),
         queries.locked_users(session, customers.tenant_id, wanted),
         {email: user_id for email, user_id in by_email.items() if email},
     )
 
 
+def _elsewhere(session: Session, customers: Customers, customer_ids: Sequence[str]) -> dict[str, tuple[str, bool]]:
+    app_ids = {tenant.id: tenant.public_id for tenant in tenants.all_tenants(session)}
+    owners = stripe_customers.owners_of(session, customers.ours, customer_ids)
+    return {
+        customer_id: (app_ids[tenant_id], is_proven)
+        for customer_id, (tenant_id, is_proven) in owners.items()
+        if tenant_id != customers.tenant_id
+    }
+
+
 def _one(session: Session, customers: Customers, known: _Known, customer: Customer) -> Imported:
-    app_id = customer.metadata.get(billing_tags.TENANT, customers.app_id)
-    if app_id != customers.app_id:
-        customers.others.add(customer.id)
-        return Imported(customer.id, Became.OTHERS, f"its metadata says that it is of {app_id}")
     user = known.by_customer.get(customer.id)
-    if user is not None:
-        customers.owners[customer.id] = user.id
-        return Imported(customer.id, Became.KNOWN)
-    if customer.id in known.elsewhere:
+    why_not = _why_not(customers, known, customer, is_known=user is not None)
+    if why_not:
         customers.others.add(customer.id)
-        return Imported(customer.id, Became.OTHERS, f"a user of {known.elsewhere[customer.id]} has it")
-    return _new_to_us(session, customers, known, customer)
+        return Imported(customer.id, Became.OTHERS, why_not)
+    if user is None:
+        return _new_to_us(session, customers, known, customer)
+    customers.owners[customer.id] = user.id
+    return Imported(customer.id, Became.KNOWN)
+
+
+def _why_not(customers: Customers, known: _Known, customer: Customer, *, is_known: bool) -> str | None:
+    """Why it is another tenant's; None: it is not. What another one merely says does not count if a user of ours has it too."""
+    tag = customer.metadata.get(billing_tags.TENANT)
+    if tag is not None:
+        return None if tag == customers.app_id else f"its metadata says that it is of {tag}"
+    app_id, is_proven = known.elsewhere.get(customer.id, (None, False))
+    if app_id is None or (is_known and not is_proven):
+        return None
+    return f"it is a customer of {app_id}" if is_proven else f"a user of {app_id} has it"
 
 
 def _new_to_us(session: Session, customers: Customers, known: _Known, customer: Customer) -> Imported:

@@ -11,6 +11,7 @@ from app.domain import billing_tags
 from app.domain.billing import link_id_of
 from app.gateways.billing import Customer, Metadata
 from app.queries import stripe_copies as queries
+from app.queries import stripe_customers as customers
 from app.queries import tenants
 from app.queries import users as user_queries
 from app.queries.checkout_links import link_by_id
@@ -34,33 +35,53 @@ class Bought:
 def tenant_of(session: Session, found: Bought) -> int | None:
     """The tenant, which must be of the same mode; None: it is not ours, or could be several tenants'.
 
-    By what we have of it, then by our tag; what was made in Stripe's dashboard by its prices and its customer.
+    By what we have of it, then by our tag; what was made in Stripe's dashboard by its customer and its prices.
     """
     ours = queries.tenant_ids_of_mode(session, live=found.is_live)
     known = _the_one(queries.tenants_with_copy(session, ours, found.id))
     if known is not None:
         return known
-    tag = found.tags.get(billing_tags.TENANT)
-    if tag is not None:
-        tagged = tenants.tenant_by_public_id(session, tag)
-        return tagged.id if tagged is not None and tagged.id in ours else None
+    if billing_tags.TENANT in found.tags:
+        tagged = _tagged(session, found)
+        return tagged if tagged in ours else None
     return _by_what_it_is(session, ours, found)
 
 
+def _tagged(session: Session, found: Bought) -> int | None:
+    tenant = tenants.tenant_by_public_id(session, found.tags.get(billing_tags.TENANT, ""))
+    return tenant.id if tenant is not None else None
+
+
 def _by_what_it_is(session: Session, ours: Collection[int], found: Bought) -> int | None:
-    """The tenant that sells it, if several do the one that knows the customer; if none does, that one too: an operator has to say
-    what it is for. A customer alone says little, for somebody can buy of several tenants.
+    """The tenant whose customer it is, if that was shown, else the one that sells it. If they are two, an operator has to say:
+    somebody can buy of several tenants, and any tenant can name any price of the account.
     """
-    sellers = queries.tenants_with_prices(session, ours, found.price_ids)
-    knowing = queries.tenants_with_customer(session, ours, found.customer_id) if found.customer_id else set()
-    possible = sellers if len(sellers) == 1 else (sellers & knowing or sellers or knowing)
+    possible = queries.tenants_with_prices(session, ours, found.price_ids)
+    customer_of, is_proven = customers.owners_of(session, ours, [found.customer_id]).get(
+        found.customer_id, (None, False)
+    )
+    if customer_of is not None and is_proven:
+        possible = {customer_of} if customer_of in possible else possible | {customer_of}
     if len(possible) > 1:
         log.error("stripe.tenant_unclear", subscription_id=found.id, tenant_ids=sorted(possible))
     return _the_one(possible)
 
 
 def locked_owner(session: Session, tenant_id: int, found: Bought, customer: Customer | None) -> models.User | None:
-    """The user, under whose lock it is written. None: we do not know the buyer, and cannot make a user without the `customer`."""
+    """The user, under whose lock it is written. None: we do not know the buyer, and cannot make a user without the `customer`.
+
+    From then on it is known that the customer is the tenant's, if a tag says so, or else that the tenant says so.
+    """
+    owner = _locked_owner(session, tenant_id, found, customer)
+    if owner is not None and found.customer_id:
+        if _tagged(session, found) == tenant_id:
+            customers.note_proof(session, tenant_id, [found.customer_id], clock.now())
+        else:
+            customers.note_claim(session, tenant_id, found.customer_id, clock.now())
+    return owner
+
+
+def _locked_owner(session: Session, tenant_id: int, found: Bought, customer: Customer | None) -> models.User | None:
     copies = queries.copies_of(session, tenant_id, found.id)
     if copies:
         # First, for users can be renamed, and a tag has the name of its day.

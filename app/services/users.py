@@ -7,8 +7,10 @@ from app.contract.actors import Actor
 from app.contract.shapes import Page, PageRequest
 from app.contract.users import CreateUser, UpdateUser, User
 from app.db import transaction
+from app.domain.billing import customer_id_of
 from app.domain.values import check_id
 from app.errors import UserNotFoundError
+from app.queries import stripe_customers
 from app.queries import users as queries
 from app.services.changes import apply_changes, stored_metadata
 from app.services.conflicts import already_exists
@@ -30,6 +32,7 @@ def create_user(actor: Actor, command: CreateUser) -> User:
     )
     with already_exists(_taken(command.id)), transaction() as session:
         session.add(row)
+        _note_customer(session, row)
     return _view(row)
 
 
@@ -49,6 +52,8 @@ def update_user(actor: Actor, user_id: str, command: UpdateUser) -> User:
         if isinstance(command.id, str):
             row.id = command.id
         apply_changes(row, command, "billing_id", "name", "email")
+        if isinstance(command.billing_id, str):
+            _note_customer(session, row)
     return _view(row)
 
 
@@ -68,6 +73,13 @@ def list_users(actor: Actor, page: PageRequest) -> Page[User]:
         after = key_after(page.starting_after, lambda id_: _key_of(session, actor, id_))
         rows, has_more = queries.users_page(session, actor.tenant_id, after, page.limit)
         return Page(data=[_view(row) for row in rows], has_more=has_more)
+
+
+def _note_customer(session: Session, row: models.User) -> None:
+    """Who says first that a customer of the shared account is theirs is believed before others, until it is shown whose it is."""
+    customer_id = customer_id_of(row.billing_id)
+    if customer_id is not None:
+        stripe_customers.note_claim(session, row.tenant_id, customer_id, clock.now())
 
 
 def _view(row: models.User) -> User:

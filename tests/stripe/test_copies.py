@@ -255,21 +255,22 @@ async def test_who_is_a_customer_of_another_tenant_too_has_it_of_the_one_that_se
     assert theirs.subscriptions("bob") == []
 
 
-async def test_a_price_of_two_tenants_goes_by_the_customer_and_without_one_an_operator_is_told(
+async def test_a_price_of_two_tenants_goes_by_who_the_customer_bought_of_and_else_an_operator_is_told(
     pro: Market, other_tenant: Tenant
 ) -> None:
+    pro.sell("extra", 500, is_addon=True)
     theirs = replace(pro, shop=Shop(other_tenant.actor))
     theirs.shop.package("theirs")
     theirs.link("theirs", pro.prices["pro"])
     known, unknown = (pro.dashboard.customers.create(params={"email": f"{who}@example.com"}).id for who in "bc")
-    users.update_user(pro.shop.actor, "ada", UpdateUser(billing_id=known))
+    await pro.buy("extra", customer_id=known)
     with capture_logs() as logs:
         for customer_id in (known, unknown):
             pro.dashboard.subscriptions.create(
                 params={"customer": customer_id, "items": [{"price": pro.prices["pro"]}]}
             )
         await pro.hear()
-    assert [package_id for package_id, _ in pro.states()] == ["pro"]
+    assert [package_id for package_id, _ in pro.states()] == ["extra", "pro"]
     lost = pro.gateway.subscriptions(customer_id=unknown).items[0].id
     assert {each["subscription_id"] for each in logs if each["event"] == "stripe.tenant_unclear"} == {lost}
 
