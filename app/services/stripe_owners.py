@@ -116,15 +116,15 @@ def _known_buyer(session: Session, tenant_id: int, found: Bought) -> models.User
 
 
 def _new_owner(session: Session, tenant_id: int, customer: Customer, tags: Metadata) -> models.User:
-    """A user for a buyer whom we do not know, with the id of our tag, or else the email, or the customer's id.
+    """A user for a buyer whom we do not know, with the id of our tag, or else the customer's id.
 
-    A user who has that email as an id is not taken for the buyer.
+    Never with the email as an id: anybody can type one, and whoever is to have it as their id would be that user.
     """
     # One makes a user of a customer, here or in an import.
     queries.lock_objects(session, [customer.id])
     if queries.user_by_billing_id(session, tenant_id, customer.id) is not None:
         return _locked_buyer(session, tenant_id, customer.id)
-    for user_id in (tags.get(billing_tags.USER), customer.email, customer.id):
+    for user_id in (tags.get(billing_tags.USER), customer.id):
         if user_id and len(user_id) <= _ID_MAX and _make(session, tenant_id, user_id, customer):
             break
     return _locked_buyer(session, tenant_id, customer.id)
