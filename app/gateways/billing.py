@@ -339,8 +339,15 @@ class BillingGateway(Protocol):
     def create_checkout_session(self, new: NewCheckout, *, key: str) -> CheckoutSession: ...
     def checkout_session(self, session_id: str) -> CheckoutSession: ...
     def checkout_sessions(
-        self, *, status: CheckoutStatus | None = None, created_from: datetime | None = None, after: str | None = None
-    ) -> Page[CheckoutSession]: ...
+        self,
+        *,
+        status: CheckoutStatus | None = None,
+        subscription_id: str | None = None,
+        created_from: datetime | None = None,
+        after: str | None = None,
+    ) -> Page[CheckoutSession]:
+        """`subscription_id`: the one in which it was bought, if it was bought by a page."""
+
     def expire_checkout_session(self, session_id: str) -> CheckoutSession:
         """Close a session that nobody should pay any more. BillingRefusedError if it is not open."""
 

@@ -160,6 +160,7 @@ class StripeGateway:
         self,
         *,
         status: billing.CheckoutStatus | None = None,
+        subscription_id: str | None = None,
         created_from: datetime | None = None,
         after: str | None = None,
     ) -> billing.Page[billing.CheckoutSession]:
@@ -168,6 +169,7 @@ class StripeGateway:
             stripe_objects.checkout_session,
             after,
             status=status and status.value,
+            subscription=subscription_id,
             created=stripe_requests.since(created_from),
         )
 

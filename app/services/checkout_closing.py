@@ -13,7 +13,8 @@ from app.gateways.stripe import stripe_gateway
 from app.queries.checkout_links import link_by_id, locked_link
 from app.queries.checkout_looks import other_base_links
 from app.queries.subscriptions import live_subscriptions
-from app.services.checkout_settling import follow_session, package_of
+from app.services.checkout_settling import follow_session
+from app.services.checkout_tags import package_of
 
 log = structlog.get_logger(__name__)
 

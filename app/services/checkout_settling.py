@@ -4,30 +4,25 @@ In this order: whoever reads that a link is PAID finds the package there. All of
 goes on (see `app/domain/billing.py`), so an old look never undoes a newer one.
 """
 
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime, timedelta
-from uuid import UUID
 
 import structlog
 from sqlmodel import Session
 
 from app import clock, jobs, models
 from app.db import transaction
-from app.domain import billing_tags
-from app.domain.billing import SubscriptionLinkStatus, link_id_of, may_become, next_look
+from app.domain.billing import SubscriptionLinkStatus, may_become, next_look
 from app.domain.subscribing import SubscriptionStatus
 from app.domain.webhooks import WebhookEventType
 from app.gateways.billing import BillingGateway, CheckoutSession, CheckoutStatus, PaymentStatus
-from app.queries import billing as template_queries
 from app.queries import checkout_looks as looks
 from app.queries import stripe_copies as copies
 from app.queries.checkout_links import locked_link
 from app.queries.outbox import Announcement
-from app.queries.packages import packages_by_key
-from app.queries.tenants import tenant_by_id
 from app.services import outbox
 from app.services.checkout_links import view_of
+from app.services.checkout_tags import Link, link_of, package_of
 from app.services.stripe_purchases import copy_purchase
 from app.services.stripe_subscriptions import copy_subscription
 
@@ -45,15 +40,6 @@ _NEWS = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class _Link:
-    """A session's link, and what it knows of the session better than the session's tags, which anybody may change at Stripe."""
-
-    tenant_id: int
-    link_id: UUID
-    tags: Mapping[str, str]
-
-
 def follow_session(gateway: BillingGateway, found: CheckoutSession, *, has_failed: bool = False) -> bool:
     """Copy what was bought in a session as it was found, and settle its link; whether that changed the link.
 
@@ -63,7 +49,7 @@ def follow_session(gateway: BillingGateway, found: CheckoutSession, *, has_faile
         BillingError: Stripe does not answer. The link is as it was.
         OverloadedError: the database is busy or away.
     """
-    link = _link_of(found)
+    link = link_of(found)
     if link is not None:
         found = replace(found, metadata={**found.metadata, **link.tags})
     if found.subscription_id:
@@ -73,33 +59,7 @@ def follow_session(gateway: BillingGateway, found: CheckoutSession, *, has_faile
     return link is not None and _settle(link, found, has_failed=has_failed)
 
 
-def _link_of(found: CheckoutSession) -> _Link | None:
-    """By its page, then by our tag. Not by `client_reference_id`: of some pages a buyer can choose it."""
-    with transaction() as session:
-        ours = copies.tenant_ids_of_mode(session, live=found.live)
-        tagged = link_id_of(found.metadata.get(billing_tags.LINK))
-        row = looks.link_of_session(session, ours, found.id, tagged)
-        tenant = tenant_by_id(session, row.tenant_id) if row else None
-        if row is None or tenant is None:
-            return None
-        if found.metadata.get(billing_tags.TENANT, tenant.public_id) != tenant.public_id:
-            return None
-        tags = {
-            billing_tags.TENANT: tenant.public_id,
-            billing_tags.LINK: str(row.id),
-            billing_tags.PACKAGE: package_of(session, row).id,
-        }
-        return _Link(row.tenant_id, row.id, tags)
-
-
-def package_of(session: Session, row: models.CheckoutLink) -> models.Package:
-    """What can be bought by a link."""
-    template = template_queries.templates_by_key(session, row.tenant_id, [row.template_key])[row.template_key]
-    (package,) = packages_by_key(session, row.tenant_id, [template.package_key])
-    return package
-
-
-def _settle(link: _Link, found: CheckoutSession, *, has_failed: bool) -> bool:
+def _settle(link: Link, found: CheckoutSession, *, has_failed: bool) -> bool:
     with transaction() as session:
         now = clock.now()
         row = locked_link(session, link.tenant_id, link.link_id)

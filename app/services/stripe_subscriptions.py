@@ -10,9 +10,11 @@ import structlog
 from sqlmodel import Session
 
 from app.db import transaction
+from app.domain import billing_tags
 from app.gateways.billing import BillingGateway, Customer, Metadata, ProviderSubscription
 from app.gateways.billing_errors import BillingUnavailableError
 from app.queries import stripe_copies as queries
+from app.services.checkout_tags import link_of
 from app.services.stripe_copying import write_copy
 from app.services.stripe_owners import Bought, locked_owner, tenant_of
 
@@ -59,6 +61,8 @@ def copy_subscription(
         found = gateway.subscription(subscription_id)
         outcome = _write(found, {**tags, **found.metadata}, customer, version, when_written)
         if outcome is _Outcome.UNKNOWN_BUYER:
+            if billing_tags.LINK not in {**tags, **found.metadata}:
+                tags = {**tags, **_tags_of_link(gateway, subscription_id)}
             customer = gateway.customer(found.customer_id)
         elif outcome is not _Outcome.OUTDATED:
             return outcome is _Outcome.COPIED
@@ -66,6 +70,12 @@ def copy_subscription(
         if version >= first + _BEGUN_LATER:
             return True
     raise BillingUnavailableError(f"subscription {subscription_id} keeps changing")
+
+
+def _tags_of_link(gateway: BillingGateway, subscription_id: str) -> Metadata:
+    """Before a user is made: our link knows the buyer of its page, even if page and subscription both lost their tags."""
+    links = (link_of(each) for each in gateway.checkout_sessions(subscription_id=subscription_id).items)
+    return next((link.tags for link in links if link), NO_TAGS)
 
 
 def _version(subscription_id: str) -> int:

@@ -143,18 +143,19 @@ def test_an_expired_session_cannot_be_paid(shop: Shop) -> None:
     assert (expired.status, expired.url) == (CheckoutStatus.EXPIRED, None)
 
 
-def test_sessions_are_listed_by_status_and_time(shop: Shop) -> None:
+def test_sessions_are_listed_by_status_time_and_what_was_bought(shop: Shop) -> None:
     closed, paid = shop.checkout(key="1"), shop.checkout(key="2")
     shop.gateway.expire_checkout_session(closed.id)
-    shop.double.world.pay(paid.id)
+    bought = shop.double.world.pay(paid.id)["subscription"]
     shop.double.world.advance(HOUR)
     late = shop.checkout(key="3")
     ids = {
         "complete": [each.id for each in shop.gateway.checkout_sessions(status=CheckoutStatus.COMPLETE).items],
+        "bought": [each.id for each in shop.gateway.checkout_sessions(subscription_id=bought).items],
         "since": [each.id for each in shop.gateway.checkout_sessions(created_from=late.created_at).items],
         "all": [each.id for each in shop.gateway.checkout_sessions().items],
     }
-    assert ids == {"complete": [paid.id], "since": [late.id], "all": [late.id, paid.id, closed.id]}
+    assert ids == {"complete": [paid.id], "bought": [paid.id], "since": [late.id], "all": [late.id, paid.id, closed.id]}
 
 
 def test_a_subscription_ends_with_its_period_or_not_after_all(shop: Shop) -> None:

@@ -61,6 +61,27 @@ async def test_a_link_that_was_paid_says_so_when_the_package_is_there(links: Lin
     assert (data["id"], data["userId"], data["templateId"]) == (link_id, "ada", links.read(link_id).template_id)
 
 
+@pytest.mark.parametrize("user_id", ["ada", None])
+async def test_a_links_buyer_is_known_though_page_and_subscription_lost_their_tags_and_the_subscription_is_first(
+    links: Links, user_id: str | None
+) -> None:
+    market = links.market
+    link_id = links.opened("pro", user_id)
+    paid = links.pay(link_id, email="eve@example.com")
+    market.dashboard.checkout.sessions.update(paid["id"], params={"metadata": ""})
+    market.dashboard.subscriptions.update(paid["subscription"], params={"metadata": ""})
+    assert copy_subscription(market.gateway, paid["subscription"])
+    buyer = user_id or paid["customer"]
+    assert market.states(buyer) == [("pro", "ACTIVE")]
+    others = [] if user_id else [(paid["customer"], paid["customer"])]
+    billing_id = paid["customer"] if user_id else None
+    users = "SELECT id, billing_id FROM users WHERE tenant_id = :tenant_id ORDER BY key"
+    assert market.ask(users) == [("ada", billing_id), *others]
+    await market.hear()
+    assert (links.read(link_id).user_id, links.states(link_id)) == (buyer, ["PAID"])
+    assert market.ask(users) == [("ada", billing_id), *others]
+
+
 async def test_doubled_and_late_events_tell_once_and_change_nothing(links: Links) -> None:
     listen(links.market.shop)
     link_id = links.opened("pro")
