@@ -73,7 +73,7 @@ def grace_end(before: Graced | None, status: SubscriptionStatus, now: datetime, 
 
 def status_at(subscription: Dated, moment: datetime) -> SubscriptionStatus:
     """What its status is, with what the dates have done to it by then."""
-    if is_over(subscription, moment):
+    if is_over(subscription, moment) and subscription.status not in _FINISHED:
         return SubscriptionStatus.CANCELLED
     trial_ends_at = subscription.trial_ends_at
     if subscription.status is SubscriptionStatus.TRIALING and trial_ends_at is not None and trial_ends_at <= moment:

@@ -27,6 +27,7 @@ from app.settings import settings
 log = structlog.get_logger(__name__)
 
 PROVIDER = "STRIPE"
+_OVER = (SubscriptionStatus.CANCELLED, SubscriptionStatus.INCOMPLETE_EXPIRED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,14 +172,14 @@ def _told(row: models.Subscription) -> tuple[object, ...]:
 
 
 def _type_of_change(row: models.Subscription) -> WebhookEventType:
-    is_over = row.status is SubscriptionStatus.CANCELLED
+    is_over = row.status in _OVER
     return WebhookEventType.SUBSCRIPTION_CANCELLED if is_over else WebhookEventType.SUBSCRIPTION_UPDATED
 
 
 def _drop(row: models.Subscription, now: datetime) -> bool:
     """An item that is not there any more. False if it was over before."""
     row.synced_at = now
-    if row.status is SubscriptionStatus.CANCELLED:
+    if row.status in _OVER:
         return False
     row.status, row.ends_at, row.updated_at = SubscriptionStatus.CANCELLED, min(row.ends_at or now, now), now
     row.next_package_key = row.changes_at = row.next_price_id = None

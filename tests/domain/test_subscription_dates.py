@@ -40,7 +40,10 @@ def test_without_dates_the_status_stays(status: SubscriptionStatus) -> None:
 @pytest.mark.parametrize("status", SubscriptionStatus)
 def test_an_end_belongs_to_what_comes_after(status: SubscriptionStatus) -> None:
     ending = Subscription(status, ends_at=THEN)
-    assert [status_at(ending, at) for at in (BEFORE, THEN, AFTER)] == [status, *[SubscriptionStatus.CANCELLED] * 2]
+    # What was never paid for did not become CANCELLED, it expired.
+    expired = SubscriptionStatus.INCOMPLETE_EXPIRED
+    after = expired if status is expired else SubscriptionStatus.CANCELLED
+    assert [status_at(ending, at) for at in (BEFORE, THEN, AFTER)] == [status, after, after]
     assert [is_over(ending, at) for at in (BEFORE, THEN)] == [False, True]
 
 

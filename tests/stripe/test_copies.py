@@ -65,6 +65,22 @@ async def test_a_payment_that_takes_days_gives_access_when_it_is_there(pro: Mark
     assert (pro.states(), pro.may()) == ([("pro", "ACTIVE")], True)
 
 
+async def test_what_was_never_paid_has_expired_and_is_told_as_over(pro: Market) -> None:
+    session = pro.checkout("pro")
+    subscription_id = pro.double.world.pay_later(session.id)["subscription"]
+    await pro.hear()
+    listen(pro.shop)
+    pro.double.world.settle(session.id, paid=False)
+    pro.double.world.advance(86_400)
+    await pro.hear()
+    with freeze_time(clock.now() + timedelta(days=2)):
+        assert (pro.states(), pro.may()) == ([("pro", "INCOMPLETE_EXPIRED")], False)
+        assert copy_subscription(pro.gateway, subscription_id)
+    assert pro.ask("SELECT status FROM subscriptions WHERE tenant_id = :tenant_id") == [("INCOMPLETE_EXPIRED",)]
+    told = [(type_, data["status"]) for type_, data in messages(pro.shop)]
+    assert told == [("subscription.cancelled", "INCOMPLETE_EXPIRED")]
+
+
 async def test_a_failed_renewal_takes_access_and_a_payment_gives_it_back(pro: Market) -> None:
     subscription_id = await pro.buy("pro")
     pro.double.world.fail_renewal(subscription_id)
