@@ -26,7 +26,10 @@ def _period(seconds: float) -> Any:
 
 
 class Settings(BaseSettings):
-    """One field for each environment variable; the README's table lists them all, and a test compares."""
+    """One field for each environment variable; the README's table lists them all, and a test compares.
+
+    What is secret, or may have a password in it, is not in its text, so that no log and no trace shows it.
+    """
 
     model_config = SettingsConfigDict(env_ignore_empty=True, extra="ignore", frozen=True)
 
@@ -37,14 +40,16 @@ class Settings(BaseSettings):
         description="where `make dev` keeps its data and `dev.env`; production does not use it",
     )
     database_url: str = Field(
-        "postgresql+psycopg://localhost/meterline", description="Postgres, also in Heroku's `postgres://` form"
+        "postgresql+psycopg://localhost/meterline",
+        repr=False,
+        description="Postgres, also in Heroku's `postgres://` form",
     )
     database_pool_size: int = Field(10, ge=1, le=200, description="connections per process, and threads that use them")
-    redis_url: str = Field("redis://localhost:6379/0", description="broker and results of the jobs")
+    redis_url: str = Field("redis://localhost:6379/0", repr=False, description="broker and results of the jobs")
     redis_verify_certificate: bool = Field(
         True, description="with `rediss://`, whether the server's certificate must be a known authority's"
     )
-    secret_key: str = Field(DEVELOPMENT_SECRET_KEY, description="signs user tokens; at least 32 characters")
+    secret_key: str = Field(DEVELOPMENT_SECRET_KEY, repr=False, description="signs user tokens; at least 32 characters")
     token_issuer: str = Field("meterline", description="`iss` of user tokens")
     port: int = Field(8000, ge=1, le=65535, description="where web listens")
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
@@ -63,10 +68,10 @@ class Settings(BaseSettings):
         False, description="whether webhooks may go to addresses of private networks and of this machine"
     )
     stripe_api_key: str | None = Field(
-        None, description="Stripe's secret or restricted key; unset, there is no billing"
+        None, repr=False, description="Stripe's secret or restricted key; unset, there is no billing"
     )
     stripe_api_base: str | None = Field(
-        None, description="where Stripe's API is, if not at Stripe: the double of `make dev`"
+        None, repr=False, description="where Stripe's API is, if not at Stripe: the double of `make dev`"
     )
     stripe_links_per_second: float = Field(
         20.0, ge=0.1, le=1_000, description="calls to Stripe for what somebody waits for, all processes together"
@@ -76,6 +81,7 @@ class Settings(BaseSettings):
     )
     stripe_webhook_secret: str | None = Field(
         None,
+        repr=False,
         description="what Stripe signs its webhooks to us with; two, separated by a comma, while one replaces the other",
     )
     subscription_link_wait_seconds: float = Field(
@@ -89,7 +95,7 @@ class Settings(BaseSettings):
         0, ge=0, le=365, description="how long a subscription gives access after its renewal failed"
     )
     metrics_token: str | None = Field(
-        None, min_length=16, description="who may read /metrics; unset, nobody in production"
+        None, min_length=16, repr=False, description="who may read /metrics; unset, nobody in production"
     )
     moved_clock: MovedClock | None = Field(
         None,

@@ -2,7 +2,7 @@
 
 import pytest
 
-from app.settings import DEVELOPMENT_SECRET_KEY, SettingsError, environment_with, settings
+from app.settings import DEVELOPMENT_SECRET_KEY, Settings, SettingsError, environment_with, settings
 from tests.environment import environment
 
 GOOD_KEY = "0123456789abcdef0123456789abcdef"
@@ -93,6 +93,29 @@ def test_the_settings_are_read_once_and_cannot_be_changed() -> None:
         assert settings() is settings()
         with pytest.raises(ValueError, match="frozen"):
             settings().port = 1  # type: ignore[misc]
+
+
+def test_no_secret_is_in_the_text_of_the_settings() -> None:
+    secrets = {
+        "DATABASE_URL": "postgres://ann:s3cret-1@db.example/shop",
+        "REDIS_URL": "rediss://:s3cret-2@redis.example:6380/0",
+        "SECRET_KEY": f"s3cret-3-{GOOD_KEY}",
+        "STRIPE_API_KEY": "sk_test_s3cret-4",
+        "STRIPE_API_BASE": "http://ann:s3cret-5@127.0.0.1:12111",
+        "STRIPE_WEBHOOK_SECRET": "whsec_s3cret-6,whsec_s3cret-7",
+        "METRICS_TOKEN": "s3cret-8-0123456789",
+    }
+    with environment(METERLINE_ENV="development", **secrets):
+        found = settings()
+        texts = [repr(found), str(found), f"{found}", repr({"settings": found}), *map(str, found.__repr_args__())]
+    assert "port=8000" in repr(found)
+    assert [text for text in texts if "s3cret" in text] == []
+    # A setting that is new is hidden, or listed here as one that anybody may see.
+    hidden = {name for name, field in Settings.model_fields.items() if not field.repr}
+    assert hidden == {name.lower() for name in secrets}
+    words = ("secret", "key", "token", "password", "url")
+    suspicious = {name for name in Settings.model_fields if any(word in name for word in words)}
+    assert suspicious - hidden == {"api_key_cache_seconds", "token_issuer"}
 
 
 def test_a_process_that_we_start_sees_our_environment_and_what_is_put_on_top(monkeypatch: pytest.MonkeyPatch) -> None:
