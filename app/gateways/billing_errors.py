@@ -3,28 +3,45 @@
     BillingError
     ├── BillingUnavailableError       try again: no answer, or an answer that says so
     │   └── BillingRateLimitedError   try again, later: too many calls
-    ├── BillingRefusedError           will never work: `code`, `param` and the message say why
+    ├── BillingRefusedError           will never work: `code`, `param` and `words` say why
     │   ├── BillingNotFoundError      there is no such object, in this account and mode
     │   └── BillingKeyReusedError     the idempotency key was used before, for other content
     ├── BillingNotConfiguredError     no key or secret, or one that is not accepted: somebody must look at the settings
     └── BillingSignatureError         a webhook that the provider did not send, or not now
 
 They are for services and jobs. None is a MeterlineError: who calls our API is told what it means for the call, in our words.
+
+What a provider says in free words can have an email or something of a card in it. So no text of an error has them, for texts are
+logged, kept, and printed in traces: the message names what the provider calls by a word of a list.
 """
 
 
 class BillingError(Exception):
-    """The root. `request_id` is what the provider's support asks for.
+    """The root. `code` is a word of the provider's, `param` its name for the value at fault, `status` that of HTTP, `request_id`
+    what its support asks for. `words` are its own sentence: for the tenant that wanted something, and for nobody else.
 
     `stored`: the provider will answer so to this idempotency key for a day, so whoever tries again takes another one.
     """
 
     stored: bool = False
 
-    def __init__(self, message: str, *, request_id: str | None = None) -> None:
+    def __init__(
+        self,
+        message: str,
+        *,
+        request_id: str | None = None,
+        code: str | None = None,
+        param: str | None = None,
+        status: int | None = None,
+        words: str | None = None,
+    ) -> None:
         super().__init__(message)
         self.message = message
         self.request_id = request_id
+        self.code = code
+        self.param = param
+        self.status = status
+        self.words = words
 
 
 class BillingUnavailableError(BillingError):
@@ -62,14 +79,7 @@ class BillingRateLimitedError(BillingUnavailableError):
 
 
 class BillingRefusedError(BillingError):
-    """`code` is a word of the provider's, `param` the name that it has for the value at fault."""
-
-    def __init__(
-        self, message: str, *, request_id: str | None = None, code: str | None = None, param: str | None = None
-    ) -> None:
-        super().__init__(message, request_id=request_id)
-        self.code = code
-        self.param = param
+    pass
 
 
 class BillingNotFoundError(BillingRefusedError):

@@ -1,5 +1,6 @@
 """Stripe as our billing provider. The only module that imports its SDK, beside `stripe_sending`."""
 
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime
@@ -33,6 +34,8 @@ _READ_SECONDS = 15.0
 _NOT_FOUND = 404
 _CONFLICT = 409
 _FAULTS = 500
+# What somebody typed as their email, as far as Stripe repeats it.
+_ADDRESS = re.compile(r"[^\s'\"<>(),;]+@[^\s'\"<>(),;]+")
 
 # It times our calls for Stripe and leaves a file in the user's home. There is no other switch than this global one.
 stripe.enable_telemetry = False
@@ -262,8 +265,8 @@ class StripeGateway:
                 payload={"stripe_customer_id": customer_id, "value": str(value)},
             )
         except BillingRefusedError as refused:
-            # There is a code for it that is seen in the wild and in no list of Stripe's, so the message is what tells.
-            if "already exists with identifier" not in refused.message:
+            # There is a code for it that is seen in the wild and in no list of Stripe's, so its words are what tells.
+            if "already exists with identifier" not in (refused.words or ""):
                 raise
 
     def metered_usage(
@@ -337,19 +340,33 @@ def _in_our_words() -> Iterator[None]:
     try:
         yield
     except stripe.StripeError as error:
-        raise _our_error(error) from error
+        # As a cause it would put Stripe's words into every trace.
+        raise _our_error(error) from None
 
 
 def _our_error(error: stripe.StripeError) -> BillingError:
-    message, request_id = error.user_message or type(error).__name__, error.request_id
-    status = error.http_status or 0
+    message, status = _facts(error), error.http_status or 0
     if isinstance(error, stripe.AuthenticationError | stripe.PermissionError):
-        return BillingNotConfiguredError(message, request_id=request_id)
+        return BillingNotConfiguredError(message, request_id=error.request_id, status=status)
     if isinstance(error, stripe.RateLimitError):
         return _rate_limited(error, message)
     if isinstance(error, stripe.APIConnectionError) or status in (0, 200, _CONFLICT) or status >= _FAULTS:
-        return BillingUnavailableError(message, request_id=request_id, stored=_is_stored(error))
+        return BillingUnavailableError(message, request_id=error.request_id, stored=_is_stored(error))
     return _refused(error, message)
+
+
+def _facts(error: stripe.StripeError) -> str:
+    """What may be told to anybody: Stripe's words out of its own lists, without any sentence."""
+    detail = _detail(error)
+    param = f"({detail['param']})" if detail.get("param") else None
+    said = (detail.get("type") or type(error).__name__, detail.get("code"), detail.get("decline_code"), param)
+    facts = " ".join(filter(None, said))
+    return f"{facts}, HTTP {error.http_status}" if error.http_status else facts
+
+
+def _detail(error: stripe.StripeError) -> Mapping[str, Any]:
+    # Of some classes `.code` is None although the body has one.
+    return _plain(error.error) if error.error else {}
 
 
 def _rate_limited(error: stripe.StripeError, message: str) -> BillingRateLimitedError:
@@ -368,11 +385,17 @@ def _is_stored(error: stripe.StripeError) -> bool:
 
 
 def _refused(error: stripe.StripeError, message: str) -> BillingRefusedError:
-    # Of some classes `.code` is None although the body has one.
-    detail = _plain(error.error) if error.error else {}
+    detail = _detail(error)
     kind = BillingRefusedError
     if error.http_status == _NOT_FOUND:
         kind = BillingNotFoundError
     elif isinstance(error, stripe.IdempotencyError):
         kind = BillingKeyReusedError
-    return kind(message, request_id=error.request_id, code=detail.get("code"), param=detail.get("param"))
+    return kind(
+        message,
+        request_id=error.request_id,
+        code=detail.get("code"),
+        param=detail.get("param"),
+        status=error.http_status,
+        words=_ADDRESS.sub("…", error.user_message) if error.user_message else None,
+    )

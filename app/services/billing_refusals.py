@@ -23,11 +23,21 @@ def check_mode(app_id: str, billing: BillingGateway) -> None:
 
 
 def told(error: BillingError) -> str:
-    """What the tenant is told of it. What is for the operator alone is in the log."""
-    log.warning("stripe.refused", error=type(error).__name__, reason=error.message, request_id=error.request_id)
+    """What the tenant is told of it that wanted it: Stripe's own words, for they are of its own wish and user. What is for the
+    operator alone is in the log, and has no words of Stripe's.
+    """
+    log.warning(
+        "stripe.refused",
+        error=type(error).__name__,
+        reason=error.message,
+        code=error.code,
+        param=error.param,
+        status=error.status,
+        request_id=error.request_id,
+    )
     if isinstance(error, BillingNotConfiguredError):
         return "This server is not set up for Stripe, or Stripe does not accept its key."
-    return f"Stripe does not do it: {error.message}"
+    return f"Stripe does not do it: {error.words or error.message}"
 
 
 def why_not_for_sale(price: Price, *, is_metered: bool = False) -> str | None:

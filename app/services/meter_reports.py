@@ -131,7 +131,8 @@ def _send(billing: BillingGateway, leased: Leased, report: Waiting) -> bool:
         _try_later(leased, report, away)
         return False
     except BillingRefusedError as refused:
-        _give_up(leased, report, refused.message)
+        # What it was told is a number, an hour and ids, so its words to the operator can name nobody.
+        _give_up(leased, report, refused.words or refused.message, logged=refused.message)
         return True
     with transaction() as session:
         now = clock.now()
@@ -165,11 +166,11 @@ def _delay(report: Waiting, away: BillingError) -> timedelta:
     return timedelta(seconds=delay)
 
 
-def _give_up(leased: Leased, report: Waiting, error: str) -> None:
+def _give_up(leased: Leased, report: Waiting, error: str, *, logged: str | None = None) -> None:
     with transaction() as session:
         queries.keep_lease(session, leased.item, clock.now() + LEASED_FOR)
         queries.give_up(session, leased.item, report, error)
-    log.error("stripe.meter_report_dead", **_names(leased, report), value=report.value, error=error)
+    log.error("stripe.meter_report_dead", **_names(leased, report), value=report.value, error=logged or error)
 
 
 def _names(leased: Leased, report: Waiting) -> dict[str, int | str]:

@@ -4,6 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 from freezegun import freeze_time
+from structlog.testing import capture_logs
 
 from app import jobs
 from app.contract.billing import GenerateSubscriptionLink, LinkPrice, SubscriptionLink
@@ -138,6 +139,25 @@ def test_a_customer_that_stripe_does_not_know_is_told_and_no_other_is_made(shop:
     )
     assert pages(stripe) == stripe.objects("customer") == []
     assert asked_for(shop, user_id="bob").id != link.id
+
+
+def test_what_stripe_says_of_it_is_told_to_who_asked_and_is_not_logged(shop: Shop, stripe: Stripe) -> None:
+    users.create_user(shop.actor, CreateUser(id="bob", email="bøb@example.com"))
+    link = asked_for(shop, user_id="bob")
+    with capture_logs() as logs:
+        assert work(shop, stripe) == 1
+    assert read(shop, link).error == "Stripe does not do it: Invalid email address: …"
+    (line,) = [each for each in logs if each["event"] == "stripe.refused"]
+    assert line.pop("request_id").startswith("req_")
+    assert line == {
+        "event": "stripe.refused",
+        "log_level": "warning",
+        "error": "BillingRefusedError",
+        "reason": "invalid_request_error email_invalid (customer_email), HTTP 400",
+        "code": "email_invalid",
+        "param": "customer_email",
+        "status": 400,
+    }
 
 
 def test_a_second_message_does_nothing(shop: Shop, stripe: Stripe) -> None:

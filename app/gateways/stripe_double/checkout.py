@@ -1,5 +1,6 @@
 """Checkout sessions, as long as nobody has paid. What a payment makes of one is in `outcomes`."""
 
+import re
 import secrets
 from typing import Any
 
@@ -60,6 +61,8 @@ LINES = parameters({}, **PAGING)
 _HOUR = 3_600
 _SHORTEST, _LONGEST = _HOUR // 2, 24 * _HOUR
 _REFERENCE_LENGTH = 200
+# ASCII only, unlike ours.
+_EMAIL = re.compile(r"[!-?A-~]+@[!-?A-~]+")
 
 
 def create_session(account: Account, asked: dict[str, Any]) -> Json:
@@ -181,6 +184,9 @@ def _check_buyer(account: Account, asked: dict[str, Any]) -> None:
     given = [name for name in ("customer", "customer_email", "customer_creation") if name in asked]
     if "customer" in given and len(given) > 1:
         raise bad_parameter(f"You may only specify one of these parameters: {', '.join(given)}.", given[1])
+    email = asked.get("customer_email")
+    if email is not None and not _EMAIL.fullmatch(email):
+        raise bad_parameter(f"Invalid email address: {email}", "customer_email", "email_invalid")
     if "customer" in asked:
         living_customer(account, asked["customer"])
     now = account.now()
