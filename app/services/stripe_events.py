@@ -47,7 +47,13 @@ def handle_event(event_id: str) -> int:
     try:
         _follow(stripe_gateway(), hint)
     except BillingNotFoundError as error:
-        log.error("stripe.event_given_up", event_id=event_id, type=hint.type, error=error.message)
+        log.error(
+            "stripe.event_given_up",
+            event_id=event_id,
+            type=hint.type,
+            object_id=hint.object_id,
+            error=error.message,
+        )
         _settle([event_id], error.message)
         return 0
     except BillingError as error:

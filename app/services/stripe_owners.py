@@ -57,11 +57,9 @@ def _by_what_it_is(session: Session, ours: Collection[int], found: Bought) -> in
     somebody can buy of several tenants, and any tenant can name any price of the account.
     """
     possible = queries.tenants_with_prices(session, ours, found.price_ids)
-    customer_of, is_proven = customers.owners_of(session, ours, [found.customer_id]).get(
-        found.customer_id, (None, False)
-    )
-    if customer_of is not None and is_proven:
-        possible = {customer_of} if customer_of in possible else possible | {customer_of}
+    owners = customers.owners_of(session, ours, [found.customer_id])
+    proven = {tenant_id for tenant_id, is_proven in owners.values() if is_proven}
+    possible = possible & proven or possible | proven
     if len(possible) > 1:
         log.error("stripe.tenant_unclear", subscription_id=found.id, tenant_ids=sorted(possible))
     return _the_one(possible)

@@ -59,9 +59,10 @@ def copy_subscription(
     first = version = _version(subscription_id)
     for _ in range(_LOOKS):
         found = gateway.subscription(subscription_id)
-        outcome = _write(found, {**tags, **found.metadata}, customer, version, when_written)
+        known = {**tags, **found.metadata}
+        outcome = _write(found, known, customer, version, when_written)
         if outcome is _Outcome.UNKNOWN_BUYER:
-            if billing_tags.LINK not in {**tags, **found.metadata}:
+            if billing_tags.LINK not in known:
                 tags = {**tags, **_tags_of_link(gateway, subscription_id)}
             customer = gateway.customer(found.customer_id)
         elif outcome is not _Outcome.OUTDATED:

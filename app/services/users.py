@@ -79,6 +79,8 @@ def _note_customer(session: Session, row: models.User) -> None:
     """Who says first that a customer of the shared account is theirs is believed before others, until it is shown whose it is."""
     customer_id = customer_id_of(row.billing_id)
     if customer_id is not None:
+        # Users come before it for everybody, so that nobody waits for somebody who waits for them.
+        session.flush()
         stripe_customers.note_claim(session, row.tenant_id, customer_id, clock.now())
 
 
