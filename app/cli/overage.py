@@ -17,16 +17,16 @@ def overage() -> None:
 @overage.command()
 @click.pass_context
 def dead(ctx: click.Context) -> None:
-    """List the hours whose overage was given up, up to 1,000, with tabs between app, subscription, feature, hour, units and why.
+    """List the hours whose overage was given up, up to 1,000, with tabs between app, subscription, package, feature, hour, units
+    and why.
 
     Ends with 1 if there are any.
     """
     found = meter_reports.dead_letters(_SHOWN_MAX)
     for each in found:
         hour = clock.to_wire(each.starts_at)
-        click.echo(
-            f"{each.app_id}\t{each.provider_subscription_id}\t{each.feature_id}\t{hour}\t{each.value}\t{each.error}"
-        )
+        names = (each.app_id, each.provider_subscription_id, each.package_id, each.feature_id)
+        click.echo("\t".join((*names, hour, str(each.value), str(each.error))))
     if found:
         ctx.exit(1)
 

@@ -88,10 +88,12 @@ def end_of_hour(now: datetime, boundaries: Iterable[datetime]) -> datetime:
     return min([hour_of(now) + HOUR, *(boundary for boundary in boundaries if boundary > now)])
 
 
-def stretches(hours: Iterable[Period], tenures: Sequence[Tenure], ours: Collection[int]) -> list[Stretch]:
-    """The parts of the hours in which one of our subscriptions (ids) decides, and overage is to be paid for.
+def stretches(
+    hours: Iterable[Period], tenures: Sequence[Tenure], ours: Collection[int], package_id: str
+) -> list[Stretch]:
+    """The parts of the hours in which one of our subscriptions (ids) decides by this package, and overage is to be paid for.
 
-    What is used while another subscription decides, or while there is no limit, is nobody's overage here.
+    What is used while another subscription or package decides, or while there is no limit, is nobody's overage here.
     """
     changes = sorted({moment for tenure in tenures for moment in (tenure.since, tenure.until) if moment is not None})
     return [
@@ -100,6 +102,7 @@ def stretches(hours: Iterable[Period], tenures: Sequence[Tenure], ours: Collecti
         for unchanged in _cut(hour, changes)
         if (decider := decider_at(unchanged.start, tenures)) is not None
         and decider.subscription_id in ours
+        and decider.package_id == package_id
         and (limit := _limit_to_pay_beyond(decider)) is not None
         for part, period in _by_period(unchanged, decider)
     ]
@@ -153,9 +156,9 @@ def overage_by_hour(
     return {hour: grown[hour.start] for hour in hours}
 
 
-def identifier_of(subscription_id: str, feature_key: int, hour: datetime, version: int) -> str:
+def identifier_of(subscription_id: str, package_key: int, feature_key: int, hour: datetime, version: int) -> str:
     """The name of one statement about one hour. At most 100 characters, which is what Stripe takes."""
-    name = f"meterline:{subscription_id}:{feature_key}:{int(hour.timestamp())}:{version}"
+    name = f"meterline:{subscription_id}:{package_key}:{feature_key}:{int(hour.timestamp())}:{version}"
     if len(name) <= _IDENTIFIER_MAX:
         return name
     return f"meterline:{hashlib.sha256(name.encode()).hexdigest()}"

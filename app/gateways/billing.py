@@ -294,6 +294,7 @@ class NewCheckout:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SubscriptionChange:
     """None leaves a thing as it is. `item_id` with `price_id`: that item is of this price from now on. One item must be left.
+    `metered_price_ids` become further items, without a quantity.
 
     `prorate` False: what was paid for the rest of the period is neither given back nor counted in.
     """
@@ -302,6 +303,7 @@ class SubscriptionChange:
     item_id: str | None = None
     price_id: str | None = None
     removed_item_ids: Sequence[str] = ()
+    metered_price_ids: Sequence[str] = ()
     prorate: bool = True
     metadata: Metadata | None = None
 

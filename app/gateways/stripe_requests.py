@@ -57,6 +57,7 @@ def subscription_change(change: billing.SubscriptionChange) -> dict[str, Any]:
     items: list[dict[str, Any]] = [{"id": item_id, "deleted": True} for item_id in change.removed_item_ids]
     if change.item_id:
         items.append({"id": change.item_id, "price": change.price_id})
+    items += [{"price": each} for each in change.metered_price_ids]
     return {
         "cancel_at_period_end": change.cancel_at_period_end,
         "items": items or None,

@@ -2,6 +2,7 @@
 
 from app.jobs.catalogue import (
     ACT_ON_REQUEST,
+    ADJUST_OVERAGE,
     CATCH_UP_STRIPE_EVENTS,
     CHECK_BOOKS,
     CHECK_BOOKS_OF,
@@ -39,6 +40,7 @@ from app.jobs.sending import enqueue, send, wait_until_sent
 
 __all__ = [
     "ACT_ON_REQUEST",
+    "ADJUST_OVERAGE",
     "CATCH_UP_STRIPE_EVENTS",
     "CHECK_BOOKS",
     "CHECK_BOOKS_OF",

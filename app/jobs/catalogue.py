@@ -79,6 +79,11 @@ SWEEP_REQUESTS = _scheduled(
     Queue.STRIPE,
     "has Stripe asked for cancellations and changes whose message was lost, or when it was away",
 )
+ADJUST_OVERAGE = Job(
+    "stripe.adjust_overage",
+    Queue.STRIPE,
+    "has Stripe charge for the overage of the package that a subscription was changed to, by whomever",
+)
 MAKE_PORTAL_LINK = Job("stripe.make_portal_link", Queue.STRIPE, "has Stripe make a page of the customer portal")
 DROP_PORTAL_LINKS = _scheduled("stripe.drop_portal_links", Queue.STRIPE, "forgets links to the customer portal")
 HANDLE_STRIPE_EVENT = Job("stripe.handle_event", Queue.STRIPE, "does what an event of Stripe's is a hint of")
@@ -125,6 +130,7 @@ JOBS = (
     SWEEP_LINKS,
     ACT_ON_REQUEST,
     SWEEP_REQUESTS,
+    ADJUST_OVERAGE,
     MAKE_PORTAL_LINK,
     DROP_PORTAL_LINKS,
     HANDLE_STRIPE_EVENT,

@@ -8,7 +8,7 @@ from sqlmodel import Field, SQLModel
 from app.domain.overage import MeterReportState
 from app.models.columns import Timestamp, choice, moment, text_column, within_tenant
 
-_ITEM = ("provider_subscription_id", "feature_key")
+_ITEM = ("provider_subscription_id", "package_key", "feature_key")
 
 
 class BillingMeter(SQLModel, table=True):
@@ -33,7 +33,8 @@ class BillingMeter(SQLModel, table=True):
 
 
 class MeteredItem(SQLModel, table=True):
-    """Of a feature's overage a provider's subscription makes a bill: a copy of the item that does, from `since` to `ended_at`.
+    """Of a feature's overage a provider's subscription makes a bill while its package decides: a copy of the item that does, from
+    `since` to `ended_at`.
 
     `boundaries`: the moments of the last weeks at which a bill began, and when the next one does. `due_at`: when the hours are
     to be worked out again. `leased_until`: until then somebody is sending its reports. `compared_at`: when the provider was
@@ -42,8 +43,10 @@ class MeteredItem(SQLModel, table=True):
 
     __tablename__ = "metered_items"
     __table_args__ = (
+        within_tenant("package_key", "packages.key", on_delete="CASCADE"),
         within_tenant("feature_key", "features.key", on_delete="CASCADE"),
         within_tenant("user_key", "users.key"),
+        Index(None, "tenant_id", "package_key"),
         Index("ix_metered_items_pair", "tenant_id", "user_key", "feature_key"),
         Index(None, "tenant_id", "feature_key"),
         Index("ix_metered_items_tenant_id_due_at", "tenant_id", "due_at", postgresql_where=text("due_at IS NOT NULL")),
@@ -51,6 +54,7 @@ class MeteredItem(SQLModel, table=True):
 
     tenant_id: int = Field(primary_key=True)
     provider_subscription_id: str = Field(sa_column=Column(text_column().type, primary_key=True))
+    package_key: int = Field(primary_key=True, sa_type=BigInteger)
     feature_key: int = Field(primary_key=True, sa_type=BigInteger)
     user_key: int = Field(sa_type=BigInteger)
     provider_item_id: str = Field(sa_column=text_column(nullable=False))
@@ -89,6 +93,7 @@ class MeterReport(SQLModel, table=True):
 
     tenant_id: int = Field(primary_key=True)
     provider_subscription_id: str = Field(sa_column=Column(text_column().type, primary_key=True))
+    package_key: int = Field(primary_key=True, sa_type=BigInteger)
     feature_key: int = Field(primary_key=True, sa_type=BigInteger)
     starts_at: datetime = Field(sa_column=Column(Timestamp, primary_key=True))
     version: int = Field(sa_column=Column(Integer, primary_key=True))

@@ -6,7 +6,9 @@ from datetime import datetime
 from sqlmodel import Session, col, select
 
 from app.domain.billing import BillingTemplateStatus
+from app.domain.overage_prices import newest_prices
 from app.models import BillingTemplate
+from app.queries.overage_prices import overage_prices
 from app.queries.pages import page_after
 
 _MADE = (BillingTemplateStatus.ACTIVE, BillingTemplateStatus.INACTIVE)
@@ -54,22 +56,10 @@ def templates_page(
 
 
 def metered_price_ids(session: Session, template: BillingTemplate) -> list[str]:
-    """What overage costs who buys by this template: of each metered feature the newest price on sale for the same package, in the
-    same currency, billed as often. Nothing of what is paid once.
-    """
-    found = session.exec(
-        select(BillingTemplate.metered_feature_key, BillingTemplate.price_id)
-        .where(
-            BillingTemplate.tenant_id == template.tenant_id,
-            BillingTemplate.package_key == template.package_key,
-            BillingTemplate.status == BillingTemplateStatus.ACTIVE,
-            BillingTemplate.currency == template.currency,
-            BillingTemplate.interval == template.interval,
-            col(BillingTemplate.metered_feature_key).is_not(None),
-        )
-        .order_by(col(BillingTemplate.metered_feature_key), col(BillingTemplate.key))
-    )
-    return [price_id for price_id in dict(found.all()).values() if price_id]
+    """What overage costs who buys by this template. Nothing, if that is paid once."""
+    prices = overage_prices(session, template.tenant_id, [template.package_key])
+    terms = {"currency": template.currency or "", "interval": template.interval or ""}
+    return [price.price_id for price in newest_prices(prices, **terms)]
 
 
 def product_made_for(session: Session, tenant_id: int, package_key: int) -> str | None:

@@ -6,19 +6,20 @@ from datetime import datetime
 from sqlmodel import Session
 
 _DEAD_LETTERS = """
-SELECT t.public_id, r.provider_subscription_id, f.id, r.starts_at, r.value, r.error
+SELECT t.public_id, r.provider_subscription_id, p.id, f.id, r.starts_at, r.value, r.error
 FROM meter_reports r
 JOIN tenants t ON t.id = r.tenant_id
+JOIN packages p ON p.tenant_id = r.tenant_id AND p.key = r.package_key
 JOIN features f ON f.tenant_id = r.tenant_id AND f.key = r.feature_key
 WHERE r.state = 'DEAD'
-ORDER BY t.public_id, r.provider_subscription_id, r.feature_key, r.starts_at LIMIT %s
+ORDER BY t.public_id, r.provider_subscription_id, r.package_key, r.feature_key, r.starts_at LIMIT %s
 """
 _REVIVE = """
 UPDATE meter_reports SET state = 'WAITING', next_attempt_at = %s
-WHERE (tenant_id, provider_subscription_id, feature_key, starts_at, version) IN (
-  SELECT tenant_id, provider_subscription_id, feature_key, starts_at, version FROM meter_reports
+WHERE (tenant_id, provider_subscription_id, package_key, feature_key, starts_at, version) IN (
+  SELECT tenant_id, provider_subscription_id, package_key, feature_key, starts_at, version FROM meter_reports
   WHERE state = 'DEAD' AND starts_at >= %s
-  ORDER BY 1, 2, 3, 4, 5 FOR UPDATE
+  ORDER BY 1, 2, 3, 4, 5, 6 FOR UPDATE
 )
 """
 
@@ -31,6 +32,7 @@ class DeadLetter:
 
     app_id: str
     provider_subscription_id: str
+    package_id: str
     feature_id: str
     starts_at: datetime
     value: int

@@ -13,26 +13,27 @@ from app.queries.meter_reports import Item, Told
 _TAKE_TO_COMPARE = """
 UPDATE metered_items m SET compared_at = %s, due_at = least(m.due_at, %s)
 FROM (
-  SELECT tenant_id, provider_subscription_id, feature_key FROM metered_items
+  SELECT tenant_id, provider_subscription_id, package_key, feature_key FROM metered_items
   WHERE tenant_id = ANY(%s::int[]) AND (compared_at IS NULL OR compared_at <= %s) AND (ended_at IS NULL OR ended_at > %s)
-  ORDER BY tenant_id, provider_subscription_id, feature_key LIMIT 1 FOR UPDATE SKIP LOCKED
+  ORDER BY tenant_id, provider_subscription_id, package_key, feature_key LIMIT 1 FOR UPDATE SKIP LOCKED
 ) due
 WHERE m.tenant_id = due.tenant_id AND m.provider_subscription_id = due.provider_subscription_id
-  AND m.feature_key = due.feature_key
-RETURNING m.tenant_id, m.provider_subscription_id, m.feature_key, m.customer_id, m.meter_id
+  AND m.package_key = due.package_key AND m.feature_key = due.feature_key
+RETURNING m.tenant_id, m.provider_subscription_id, m.package_key, m.feature_key, m.customer_id, m.meter_id
 """
 _FIRST_SENT_SINCE = """
 SELECT min(starts_at) FROM meter_reports
-WHERE tenant_id = %s AND provider_subscription_id = %s AND feature_key = %s AND sent_at >= %s AND starts_at >= %s
+WHERE tenant_id = %s AND provider_subscription_id = %s AND package_key = %s AND feature_key = %s
+  AND sent_at >= %s AND starts_at >= %s
 """
 
 # All of the customer's, because a meter knows customers and no subscriptions.
 _STATED = """
 SELECT DISTINCT ON (r.provider_subscription_id, r.starts_at)
-  r.tenant_id, r.provider_subscription_id, r.feature_key, r.starts_at, r.ends_at, r.version, r.value, r.state, r.sent_at
+  r.tenant_id, r.provider_subscription_id, r.package_key, r.feature_key, r.starts_at, r.ends_at, r.version, r.value, r.state,
+  r.sent_at
 FROM metered_items m
-JOIN meter_reports r
-  ON r.tenant_id = m.tenant_id AND r.provider_subscription_id = m.provider_subscription_id AND r.feature_key = m.feature_key
+JOIN meter_reports r USING (tenant_id, provider_subscription_id, package_key, feature_key)
 WHERE m.tenant_id = %s AND m.customer_id = %s AND m.meter_id = %s AND r.starts_at >= %s AND r.starts_at < %s
 ORDER BY r.provider_subscription_id, r.starts_at, r.version DESC
 """
@@ -63,7 +64,7 @@ def take_to_compare(
     """An item that was not compared since then, and is not over for so long. None: there is none, or others have it."""
     parameters = (now, now, arrays.numbers(tenant_ids), compared_before, ended_after)
     found = session.connection().exec_driver_sql(_TAKE_TO_COMPARE, parameters).one_or_none()
-    return ToCompare((found[0], found[1], found[2]), found[3], found[4]) if found else None
+    return ToCompare((found[0], found[1], found[2], found[3]), found[4], found[5]) if found else None
 
 
 def first_sent_since(session: Session, item: Item, sent_since: datetime, horizon: datetime) -> datetime | None:
@@ -78,4 +79,4 @@ def stated(session: Session, compared: ToCompare, start: datetime, end: datetime
     """The newest versions of all hours of this customer and meter in [start, end), whichever subscription they are of."""
     parameters = (compared.item[0], compared.customer_id, compared.meter_id, start, end)
     found = session.connection().exec_driver_sql(_STATED, parameters)
-    return [Stated((row[0], row[1], row[2]), Told(*row[3:7]), row[7], row[8]) for row in found]
+    return [Stated((row[0], row[1], row[2], row[3]), Told(*row[4:8]), row[8], row[9]) for row in found]

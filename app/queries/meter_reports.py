@@ -9,8 +9,8 @@ from sqlmodel import Session
 from app.models import MeteredItem
 from app.queries import arrays
 
-Item = tuple[int, str, int]
-"""(tenant id, the provider's subscription, feature key)."""
+Item = tuple[int, str, int, int]
+"""(tenant id, the provider's subscription, package key, feature key)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +44,7 @@ class Leased:
 
 _NEWEST = """
 SELECT DISTINCT ON (starts_at) starts_at, ends_at, version, value FROM meter_reports
-WHERE tenant_id = %s AND provider_subscription_id = %s AND feature_key = %s AND starts_at >= %s
+WHERE tenant_id = %s AND provider_subscription_id = %s AND package_key = %s AND feature_key = %s AND starts_at >= %s
 ORDER BY starts_at, version DESC
 """
 
@@ -52,28 +52,28 @@ ORDER BY starts_at, version DESC
 _SUPERSEDE = """
 UPDATE meter_reports r SET state = 'SUPERSEDED'
 FROM unnest(%s::timestamptz[]) AS w(starts_at)
-WHERE r.tenant_id = %s AND r.provider_subscription_id = %s AND r.feature_key = %s AND r.starts_at = w.starts_at
-  AND r.state IN ('WAITING', 'DEAD')
+WHERE r.tenant_id = %s AND r.provider_subscription_id = %s AND r.package_key = %s AND r.feature_key = %s
+  AND r.starts_at = w.starts_at AND r.state IN ('WAITING', 'DEAD')
 """
 _PUT = """
 INSERT INTO meter_reports
-  (tenant_id, provider_subscription_id, feature_key, starts_at, ends_at, version, value, state, attempts, next_attempt_at,
-   created_at)
-SELECT %s, %s, %s, w.starts_at, w.ends_at, w.version, w.value, 'WAITING', 0, %s, %s
+  (tenant_id, provider_subscription_id, package_key, feature_key, starts_at, ends_at, version, value, state, attempts,
+   next_attempt_at, created_at)
+SELECT %s, %s, %s, %s, w.starts_at, w.ends_at, w.version, w.value, 'WAITING', 0, %s, %s
 FROM unnest(%s::timestamptz[], %s::timestamptz[], %s::int[], %s::bigint[]) AS w(starts_at, ends_at, version, value)
 ORDER BY w.starts_at
 """
 
 _LOCK_ITEM = """
-SELECT FROM metered_items WHERE tenant_id = %s AND provider_subscription_id = %s AND feature_key = %s FOR UPDATE
+SELECT FROM metered_items
+WHERE tenant_id = %s AND provider_subscription_id = %s AND package_key = %s AND feature_key = %s FOR UPDATE
 """
 # By item, for which the primary key is made.
 _DELETE_OLD = """
-DELETE FROM meter_reports WHERE (tenant_id, provider_subscription_id, feature_key, starts_at, version) IN (
-  SELECT r.tenant_id, r.provider_subscription_id, r.feature_key, r.starts_at, r.version
+DELETE FROM meter_reports WHERE (tenant_id, provider_subscription_id, package_key, feature_key, starts_at, version) IN (
+  SELECT r.tenant_id, r.provider_subscription_id, r.package_key, r.feature_key, r.starts_at, r.version
   FROM metered_items m
-  JOIN meter_reports r
-    ON r.tenant_id = m.tenant_id AND r.provider_subscription_id = m.provider_subscription_id AND r.feature_key = m.feature_key
+  JOIN meter_reports r USING (tenant_id, provider_subscription_id, package_key, feature_key)
   WHERE r.starts_at < %s LIMIT %s FOR UPDATE OF r SKIP LOCKED
 )
 """
@@ -82,35 +82,39 @@ DELETE FROM meter_reports WHERE (tenant_id, provider_subscription_id, feature_ke
 _LEASE = """
 UPDATE metered_items m SET leased_until = %s
 FROM billing_meters b, (
-  SELECT i.tenant_id, i.provider_subscription_id, i.feature_key
+  SELECT i.tenant_id, i.provider_subscription_id, i.package_key, i.feature_key
   FROM metered_items i
   WHERE i.tenant_id = ANY(%s::int[]) AND (i.leased_until IS NULL OR i.leased_until <= %s)
     AND EXISTS (
       SELECT FROM meter_reports r
       WHERE r.tenant_id = i.tenant_id AND r.provider_subscription_id = i.provider_subscription_id
-        AND r.feature_key = i.feature_key AND r.state = 'WAITING' AND r.next_attempt_at <= %s
+        AND r.package_key = i.package_key AND r.feature_key = i.feature_key AND r.state = 'WAITING' AND r.next_attempt_at <= %s
     )
     AND NOT EXISTS (
       SELECT FROM metered_items o
       WHERE o.tenant_id = i.tenant_id AND o.customer_id = i.customer_id AND o.meter_id = i.meter_id
         AND o.leased_until > %s
     )
-  ORDER BY i.tenant_id, i.provider_subscription_id, i.feature_key LIMIT 1 FOR UPDATE OF i SKIP LOCKED
+  ORDER BY i.tenant_id, i.provider_subscription_id, i.package_key, i.feature_key LIMIT 1 FOR UPDATE OF i SKIP LOCKED
 ) due
 WHERE m.tenant_id = due.tenant_id AND m.provider_subscription_id = due.provider_subscription_id
-  AND m.feature_key = due.feature_key AND b.tenant_id = m.tenant_id AND b.meter_id = m.meter_id
-RETURNING m.tenant_id, m.provider_subscription_id, m.feature_key, m.customer_id, b.event_name
+  AND m.package_key = due.package_key AND m.feature_key = due.feature_key
+  AND b.tenant_id = m.tenant_id AND b.meter_id = m.meter_id
+RETURNING m.tenant_id, m.provider_subscription_id, m.package_key, m.feature_key, m.customer_id, b.event_name
 """
 _KEEP_LEASE = """
-UPDATE metered_items SET leased_until = %s WHERE tenant_id = %s AND provider_subscription_id = %s AND feature_key = %s
+UPDATE metered_items SET leased_until = %s
+WHERE tenant_id = %s AND provider_subscription_id = %s AND package_key = %s AND feature_key = %s
 """
 _WAITING = """
 SELECT starts_at, version, value, attempts FROM meter_reports
-WHERE tenant_id = %s AND provider_subscription_id = %s AND feature_key = %s AND state = 'WAITING' AND next_attempt_at <= %s
+WHERE tenant_id = %s AND provider_subscription_id = %s AND package_key = %s AND feature_key = %s
+  AND state = 'WAITING' AND next_attempt_at <= %s
 ORDER BY starts_at, version LIMIT %s
 """
 _OF_REPORT = """
-WHERE tenant_id = %s AND provider_subscription_id = %s AND feature_key = %s AND starts_at = %s AND version = %s
+WHERE tenant_id = %s AND provider_subscription_id = %s AND package_key = %s AND feature_key = %s
+  AND starts_at = %s AND version = %s
 """
 # One that was superseded while it was on its way was sent all the same.
 _SENT = f"UPDATE meter_reports SET state = 'SENT', sent_at = %s, attempts = attempts + 1, error = NULL {_OF_REPORT}"
@@ -123,10 +127,10 @@ WITH old AS (
   UPDATE meter_reports SET state = 'SUPERSEDED', attempts = attempts + 1 {_OF_REPORT} AND state = 'WAITING' RETURNING *
 )
 INSERT INTO meter_reports
-  (tenant_id, provider_subscription_id, feature_key, starts_at, ends_at, version, value, state, attempts, next_attempt_at, error,
-   created_at)
-SELECT tenant_id, provider_subscription_id, feature_key, starts_at, ends_at, version + 1, value, 'WAITING', attempts, %s, %s,
-  created_at
+  (tenant_id, provider_subscription_id, package_key, feature_key, starts_at, ends_at, version, value, state, attempts,
+   next_attempt_at, error, created_at)
+SELECT tenant_id, provider_subscription_id, package_key, feature_key, starts_at, ends_at, version + 1, value, 'WAITING', attempts,
+  %s, %s, created_at
 FROM old
 """
 _DEAD = (
@@ -160,7 +164,7 @@ def lease(session: Session, tenant_ids: Sequence[int], now: datetime, until: dat
     """Some item with reports to be sent, which nobody else gets before `until`. None: there is none."""
     parameters = (until, arrays.numbers(tenant_ids), now, now, now)
     found = session.connection().exec_driver_sql(_LEASE, parameters).one_or_none()
-    return Leased((found[0], found[1], found[2]), found[3], found[4]) if found else None
+    return Leased((found[0], found[1], found[2], found[3]), found[4], found[5]) if found else None
 
 
 def keep_lease(session: Session, item: Item, until: datetime | None) -> None:
@@ -205,4 +209,4 @@ def delete_old(session: Session, before: datetime, limit: int) -> int:
 
 
 def item_of(row: MeteredItem) -> Item:
-    return row.tenant_id, row.provider_subscription_id, row.feature_key
+    return row.tenant_id, row.provider_subscription_id, row.package_key, row.feature_key

@@ -11,6 +11,9 @@ from app.models import BillingMeter, MeteredItem, Subscription
 from app.queries import arrays
 from app.queries.standings import Pair
 
+Sold = tuple[int, int]
+"""(package key, feature key)."""
+
 _TENANTS_WITH_ITEMS = "SELECT DISTINCT tenant_id FROM metered_items ORDER BY tenant_id"
 _TENANTS_WITH_DUE = """
 SELECT t.id FROM tenants t
@@ -33,14 +36,15 @@ WITH told AS (
   WHERE tenant_id = %(tenant_id)s AND id > %(after)s AND at >= %(since)s AND recorded
   GROUP BY user_key, feature_key
 ), locked AS (
-  SELECT m.tenant_id, m.provider_subscription_id, m.feature_key, CASE WHEN t.first_at < %(hour)s THEN %(now)s
+  SELECT m.tenant_id, m.provider_subscription_id, m.package_key, m.feature_key, CASE WHEN t.first_at < %(hour)s THEN %(now)s
     ELSE least(%(hour)s + interval '1 hour', (SELECT min(b) FROM unnest(m.boundaries) b WHERE b > %(hour)s)) END AS due_at
   FROM metered_items m JOIN told t ON t.user_key = m.user_key AND t.feature_key = m.feature_key
   WHERE m.tenant_id = %(tenant_id)s
-  ORDER BY m.provider_subscription_id, m.feature_key FOR UPDATE OF m
+  ORDER BY m.provider_subscription_id, m.package_key, m.feature_key FOR UPDATE OF m
 )
 UPDATE metered_items m SET due_at = least(m.due_at, l.due_at) FROM locked l
-WHERE m.tenant_id = l.tenant_id AND m.provider_subscription_id = l.provider_subscription_id AND m.feature_key = l.feature_key
+WHERE m.tenant_id = l.tenant_id AND m.provider_subscription_id = l.provider_subscription_id
+  AND m.package_key = l.package_key AND m.feature_key = l.feature_key
 """
 # The partitions of months that are over hold no event that was just recorded, but for a late one: by the primary key that is one
 # look into each.
@@ -116,31 +120,43 @@ def locked_due(
             col(MeteredItem.due_at) <= now,
             col(MeteredItem.provider_subscription_id).not_in(but_not),
         )
-        .order_by(col(MeteredItem.provider_subscription_id), col(MeteredItem.feature_key))
+        .order_by(col(MeteredItem.provider_subscription_id), col(MeteredItem.package_key), col(MeteredItem.feature_key))
         .limit(limit)
         .with_for_update(skip_locked=True)
         .execution_options(populate_existing=True)
     ).all()
 
 
-def locked_items_of(session: Session, tenant_id: int, provider_subscription_id: str) -> dict[int, MeteredItem]:
-    """By feature."""
+def locked_items_of(session: Session, tenant_id: int, provider_subscription_id: str) -> dict[Sold, MeteredItem]:
+    """By what their overage is of."""
     found = session.exec(
         select(MeteredItem)
         .where(MeteredItem.tenant_id == tenant_id, MeteredItem.provider_subscription_id == provider_subscription_id)
-        .order_by(col(MeteredItem.feature_key))
+        .order_by(col(MeteredItem.package_key), col(MeteredItem.feature_key))
         .with_for_update()
         .execution_options(populate_existing=True)
     )
-    return {item.feature_key: item for item in found}
+    return {(item.package_key, item.feature_key): item for item in found}
 
 
-def features_of_meters(session: Session, tenant_id: int, meter_ids: Collection[str]) -> dict[str, int]:
-    """Which feature a meter of ours is of."""
+def ended_at(session: Session, tenant_id: int, provider_subscription_id: str) -> dict[Sold, datetime]:
+    """When those items went that are not there any more."""
+    found = session.exec(
+        select(MeteredItem).where(
+            MeteredItem.tenant_id == tenant_id,
+            MeteredItem.provider_subscription_id == provider_subscription_id,
+            col(MeteredItem.ended_at).is_not(None),
+        )
+    )
+    return {(item.package_key, item.feature_key): item.ended_at for item in found if item.ended_at}
+
+
+def sold_by_meters(session: Session, tenant_id: int, meter_ids: Collection[str]) -> dict[str, Sold]:
+    """Which feature of which package a meter of ours is of."""
     found = session.exec(
         select(BillingMeter).where(BillingMeter.tenant_id == tenant_id, col(BillingMeter.meter_id).in_(meter_ids))
     )
-    return {meter.meter_id: meter.feature_key for meter in found if meter.meter_id}
+    return {meter.meter_id: (meter.package_key, meter.feature_key) for meter in found if meter.meter_id}
 
 
 def subscriptions_of(session: Session, tenant_id: int, user_keys: Collection[int]) -> dict[int, list[Subscription]]:

@@ -115,7 +115,7 @@ def _send_all(billing: BillingGateway, leased: Leased, waiting: list[Waiting]) -
 
 def _send(billing: BillingGateway, leased: Leased, report: Waiting) -> bool:
     """Whether it is settled."""
-    _, subscription_id, feature_key = leased.item
+    _, subscription_id, package_key, feature_key = leased.item
     if report.starts_at < clock.now() - HORIZON:
         _give_up(leased, report, "Stripe takes usage of the past 35 days only.")
         return True
@@ -125,7 +125,7 @@ def _send(billing: BillingGateway, leased: Leased, report: Waiting) -> bool:
             customer_id=leased.customer_id,
             value=report.value,
             at=report.starts_at,
-            identifier=identifier_of(subscription_id, feature_key, report.starts_at, report.version),
+            identifier=identifier_of(subscription_id, package_key, feature_key, report.starts_at, report.version),
         )
     except (BillingUnavailableError, BillingKeyReusedError, BillingNotConfiguredError) as away:
         _try_later(leased, report, away)
@@ -174,11 +174,12 @@ def _give_up(leased: Leased, report: Waiting, error: str, *, logged: str | None 
 
 
 def _names(leased: Leased, report: Waiting) -> dict[str, int | str]:
-    tenant_id, subscription_id, feature_key = leased.item
+    tenant_id, subscription_id, package_key, feature_key = leased.item
     starts_at: datetime = report.starts_at
     return {
         "tenant_id": tenant_id,
         "provider_subscription_id": subscription_id,
+        "package_key": package_key,
         "feature_key": feature_key,
         "hour": clock.to_wire(starts_at),
         "version": report.version,

@@ -8,6 +8,7 @@ from sqlmodel import Session
 from app import models
 from app.gateways.billing import ProviderSubscription, SubscriptionItem
 from app.queries import metered_items as queries
+from app.queries.metered_items import Sold
 
 log = structlog.get_logger(__name__)
 
@@ -17,10 +18,10 @@ HORIZON = timedelta(days=34)
 
 def copy_metered_items(session: Session, owner: models.User, found: ProviderSubscription, now: datetime) -> None:
     """Make our metered items what Stripe says of this subscription, and have their hours worked out. Under the owner's lock."""
-    items = _by_feature(session, owner.tenant_id, found)
+    items = _by_what_is_sold(session, owner.tenant_id, found)
     rows = queries.locked_items_of(session, owner.tenant_id, found.id)
-    for feature_key, item in items.items():
-        row = rows.pop(feature_key, None) or _new(owner, found, feature_key, item)
+    for sold, item in items.items():
+        row = rows.pop(sold, None) or _new(owner, found, sold, item)
         _copy(row, owner, found, item, now)
         session.add(row)
     for row in rows.values():
@@ -28,21 +29,22 @@ def copy_metered_items(session: Session, owner: models.User, found: ProviderSubs
             row.ended_at = row.due_at = now
 
 
-def _by_feature(session: Session, tenant_id: int, found: ProviderSubscription) -> dict[int, SubscriptionItem]:
-    metered = {item.price.meter_id: item for item in found.items if item.price.meter_id is not None}
+def _by_what_is_sold(session: Session, tenant_id: int, found: ProviderSubscription) -> dict[Sold, SubscriptionItem]:
+    # Of two on one meter Stripe charges both for the same usage; the first is told.
+    metered = {item.price.meter_id: item for item in reversed(found.items) if item.price.meter_id is not None}
     if not metered:
         return {}
-    features = queries.features_of_meters(session, tenant_id, metered)
-    # What else is metered in this account is none of our business. Of two for one feature the first is told.
-    return {features[meter_id]: item for meter_id, item in reversed(metered.items()) if meter_id in features}
+    sold = queries.sold_by_meters(session, tenant_id, metered)
+    # What else is metered in this account is none of our business.
+    return {sold[meter_id]: item for meter_id, item in metered.items() if meter_id in sold}
 
 
-def _new(
-    owner: models.User, found: ProviderSubscription, feature_key: int, item: SubscriptionItem
-) -> models.MeteredItem:
+def _new(owner: models.User, found: ProviderSubscription, sold: Sold, item: SubscriptionItem) -> models.MeteredItem:
+    package_key, feature_key = sold
     return models.MeteredItem(
         tenant_id=owner.tenant_id,
         provider_subscription_id=found.id,
+        package_key=package_key,
         feature_key=feature_key,
         user_key=owner.key,
         provider_item_id=item.id,

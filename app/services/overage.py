@@ -13,13 +13,23 @@ from sqlmodel import Session
 from app import clock, jobs, models
 from app.db import transaction
 from app.domain.closing import Tenure
-from app.domain.overage import HOUR, end_of_hour, ended_hours, hour_of, overage_by_hour, running_totals, stretches
+from app.domain.overage import (
+    HOUR,
+    Stretch,
+    end_of_hour,
+    ended_hours,
+    hour_of,
+    overage_by_hour,
+    running_totals,
+    stretches,
+)
 from app.domain.periods import Period
 from app.domain.subscribing import SubscriptionStatus
 from app.queries import meter_reports as reports
 from app.queries import metered_items as queries
 from app.queries import usage_periods
 from app.queries.meter_reports import Told, item_of
+from app.queries.packages import packages_by_key
 from app.queries.standings import Pair
 from app.services.metered_items import HORIZON
 from app.services.sweeps import Sweep, Swept, run
@@ -71,14 +81,18 @@ def _work_out_all(session: Session, items: Sequence[models.MeteredItem], now: da
     held = queries.subscriptions_of(session, tenant_id, {item.user_key for item in items})
     pairs = [_pair(item) for item in items]
     tenures = usage_periods.tenures(session, list(dict.fromkeys(pairs)), now)
+    packages = {
+        package.key: package for package in packages_by_key(session, tenant_id, {item.package_key for item in items})
+    }
     for item, pair in zip(items, pairs, strict=True):
-        _work_out(session, item, held[item.user_key], tenures[pair], now)
+        _work_out(session, item, packages[item.package_key].id, held[item.user_key], tenures[pair], now)
     session.flush()
 
 
 def _work_out(
     session: Session,
     item: models.MeteredItem,
+    package_id: str,
     held: Sequence[models.Subscription],
     tenures: Sequence[Tenure],
     now: datetime,
@@ -86,7 +100,8 @@ def _work_out(
     ours = {row.id for row in held if row.provider_subscription_id == item.provider_subscription_id}
     hours = [hour for hour in _hours(item, now) if hour.start >= _clear_since(held)]
     if hours:
-        _tell(session, item, _values(session, _pair(item), hours, tenures, ours), now)
+        found = stretches(hours, tenures, ours, package_id)
+        _tell(session, item, _values(session, _pair(item), hours, found), now)
     is_open = item.ended_at is None or item.ended_at > now
     began_at = max(item.since, *(moment for moment in (hour_of(now), *item.boundaries) if moment <= now))
     goes_on = is_open and queries.counts_since(session, _pair(item), began_at)
@@ -112,10 +127,7 @@ def _hours(item: models.MeteredItem, now: datetime) -> list[Period]:
     return ended_hours(since, min([now, *ended_at]), [*item.boundaries, *ended_at])
 
 
-def _values(
-    session: Session, pair: Pair, hours: Sequence[Period], tenures: Sequence[Tenure], ours: set[int]
-) -> dict[Period, int]:
-    found = stretches(hours, tenures, ours)
+def _values(session: Session, pair: Pair, hours: Sequence[Period], found: Sequence[Stretch]) -> dict[Period, int]:
     cuts = sorted({moment for each in found for moment in (each.start, each.end)})
     periods = list(dict.fromkeys(each.period for each in found))
     runs = queries.runs_in(session, pair, periods, cuts)
@@ -146,6 +158,7 @@ def _warn_of_late(item: models.MeteredItem, changed: Sequence[Told], now: dateti
             "stripe.overage_after_invoice",
             tenant_id=item.tenant_id,
             provider_subscription_id=item.provider_subscription_id,
+            package_key=item.package_key,
             feature_key=item.feature_key,
             since=clock.to_wire(late[0].starts_at),
             hours=len(late),

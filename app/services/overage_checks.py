@@ -110,5 +110,10 @@ def _next_version(due: ToCompare, hour: datetime, stated: Sequence[Stated], coun
 
 
 def _names(due: ToCompare) -> dict[str, int | str]:
-    tenant_id, subscription_id, feature_key = due.item
-    return {"tenant_id": tenant_id, "provider_subscription_id": subscription_id, "feature_key": feature_key}
+    tenant_id, subscription_id, package_key, feature_key = due.item
+    return {
+        "tenant_id": tenant_id,
+        "provider_subscription_id": subscription_id,
+        "package_key": package_key,
+        "feature_key": feature_key,
+    }

@@ -27,6 +27,7 @@ class What(StrEnum):
     END = "end"
     TRIAL_END = "end of trial"
     QUANTITY = "quantity"
+    OVERAGE = "overage not billed"
     NOT_AT_STRIPE = "not at Stripe"
 
 

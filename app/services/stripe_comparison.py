@@ -17,6 +17,8 @@ from app.gateways.billing import BillingGateway, Metadata, ProviderSubscription
 from app.gateways.billing_errors import BillingNotConfiguredError, BillingNotFoundError, BillingUnavailableError
 from app.queries import stripe_copies as queries
 from app.queries import tenants
+from app.services.overage_adjusting import adjust_overage
+from app.services.overage_items import Adjustment, adjustment_of
 from app.services.stripe_comparing import NOTHING, Mismatch, What, compare, is_over
 from app.services.stripe_differences import Difference, Outcome
 from app.services.stripe_owners import Bought, tenant_of
@@ -38,10 +40,12 @@ class Compared:
 
 @dataclass(frozen=True, slots=True)
 class Look:
-    """Whose a subscription is, and where we differ."""
+    """Whose a subscription is, where we differ, and what is to be done about its items for overage."""
 
+    tenant_id: int
     app_id: str
     mismatches: list[Mismatch]
+    adjustment: Adjustment
 
 
 def compare_page(
@@ -64,6 +68,9 @@ def compare_page(
     for subscription_id, look in looks.items():
         if look.mismatches:
             differences += settle(gateway, look.app_id, subscription_id, repair=repair)
+        elif look.adjustment.is_wanted and repair:
+            # What is left over is no difference: it was to stay until now.
+            adjust_overage(look.tenant_id, subscription_id, gateway)
     return Compared(len(looks), differences, page.next_after), [each.id for each in page.items]
 
 
@@ -106,11 +113,16 @@ def settle(gateway: BillingGateway, app_id: str, subscription_id: str, *, repair
         found = gateway.subscription(subscription_id)
     except BillingNotFoundError:
         return [told(each, Outcome.LEFT if repair else Outcome.FOUND) for each in _lost(gateway, subscription_id)]
-    before = _mismatches(gateway, found)
+    look = _look(gateway, found)
+    before = look.mismatches if look else []
     if not before or not repair:
         return [told(each, Outcome.FOUND) for each in before]
     try_to_copy(gateway, subscription_id)
-    left = {(each.what, each.item_id) for each in _mismatches(gateway, found)}
+    look = _look(gateway, found)
+    if look and look.adjustment.is_wanted:
+        adjust_overage(look.tenant_id, subscription_id, gateway)
+        look = _look(gateway, gateway.subscription(subscription_id))
+    left = {(each.what, each.item_id) for each in look.mismatches} if look else set()
     return [told(each, Outcome.LEFT if (each.what, each.item_id) in left else Outcome.REPAIRED) for each in before]
 
 
@@ -131,17 +143,20 @@ def looks_at(session: Session, gateway: BillingGateway, found: Sequence[Provider
         if tenant_id is not None
     }
     now = clock.now()
-    return {
-        each.id: Look(app_ids[tenant_id], compare(copies.get(each.id, ()), each, sold[tenant_id], now))
-        for each in found
-        if (tenant_id := owners[each.id]) is not None
-    }
+    looks: dict[str, Look] = {}
+    for each in found:
+        tenant_id, ours_of_it = owners[each.id], copies.get(each.id, ())
+        if tenant_id is not None:
+            adjustment = adjustment_of(session, tenant_id, each, ours_of_it, now)
+            mismatches = compare(ours_of_it, each, sold[tenant_id], now)
+            mismatches += [Mismatch(What.OVERAGE, price_id, price_id, NOTHING) for price_id in adjustment.missing]
+            looks[each.id] = Look(tenant_id, app_ids[tenant_id], mismatches, adjustment)
+    return looks
 
 
-def _mismatches(gateway: BillingGateway, found: ProviderSubscription) -> list[Mismatch]:
+def _look(gateway: BillingGateway, found: ProviderSubscription) -> Look | None:
     with transaction() as session:
-        look = looks_at(session, gateway, [found]).get(found.id)
-    return look.mismatches if look else []
+        return looks_at(session, gateway, [found]).get(found.id)
 
 
 def _lost(gateway: BillingGateway, subscription_id: str) -> list[Mismatch]:

@@ -7,7 +7,7 @@ from datetime import datetime
 import structlog
 from sqlmodel import Session
 
-from app import clock, models
+from app import clock, jobs, models
 from app.domain import billing_tags
 from app.domain.stripe_subscriptions import end_of, status_of
 from app.domain.subscribing import LIVE_STATUSES, SubscriptionStatus
@@ -20,6 +20,7 @@ from app.queries import stripe_copies as queries
 from app.queries.subscriptions import live_subscriptions
 from app.services import subscription_news
 from app.services.metered_items import copy_metered_items
+from app.services.overage_items import adjustment_of
 from app.services.stripe_packages import follow_price
 from app.services.subscription_news import News
 from app.settings import settings
@@ -79,8 +80,15 @@ def write_copy(
     flag_second_bases(session, owner, found.id, now)
     copy_metered_items(session, owner, found, now)
     session.flush()
+    _have_overage_adjusted(session, owner.tenant_id, found, now)
     when_written(session)
     subscription_news.announce(session, owner.tenant_id, news, now)
+
+
+def _have_overage_adjusted(session: Session, tenant_id: int, found: ProviderSubscription, now: datetime) -> None:
+    copies = queries.copies_of(session, tenant_id, found.id)
+    if adjustment_of(session, tenant_id, found, copies, now).is_wanted:
+        jobs.enqueue(session, jobs.ADJUST_OVERAGE, tenant_id, found.id)
 
 
 def _packages(session: Session, tenant_id: int, found: ProviderSubscription, tag: str | None) -> dict[str, int]:

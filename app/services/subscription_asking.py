@@ -6,6 +6,7 @@ from uuid import UUID
 
 from app import clock
 from app.db import transaction
+from app.domain.overage_prices import OveragePrice
 from app.domain.subscription_dates import has_changed, package_key_at
 from app.domain.subscription_requests import Offer, RequestKind, RequestStatus, offer_like
 from app.errors import SubscriptionError
@@ -18,10 +19,12 @@ from app.gateways.billing import (
 )
 from app.gateways.billing_errors import BillingNotFoundError
 from app.queries import subscription_requests as queries
+from app.queries.overage_prices import overage_prices
 from app.queries.packages import packages_by_key
 from app.queries.stripe_copies import copies_of
 from app.queries.subscriptions import subscription_by_id
 from app.queries.tenants import tenant_by_id
+from app.services.overage_items import missing_prices
 from app.services.stripe_subscriptions import copy_subscription
 
 _OVER = (SubscriptionStatus.CANCELED, SubscriptionStatus.INCOMPLETE_EXPIRED)
@@ -32,7 +35,7 @@ class Wish:
     """A request as it was when the work on it began, and the subscription that it is about.
 
     `going_with`: the items that end with it. `price_id` is for the package that it is to now, `arranged_price_id` for the one
-    that it will be to when its period ends.
+    that it will be to when its period ends. `overage_prices` are for what is used beyond the limits of the wanted one.
     """
 
     tenant_id: int
@@ -51,11 +54,29 @@ class Wish:
     package_id: str | None
     is_taken_back: bool
     offers: tuple[Offer, ...]
+    overage_prices: tuple[OveragePrice, ...]
 
     @property
     def key(self) -> str:
         """The idempotency key of this attempt."""
         return f"request:{self.request_id}:{self.attempt}"
+
+
+@dataclass(frozen=True, slots=True)
+class Prices:
+    """The price that an item is to have, and those for overage that come with it.
+
+    They come in the same call, so that there is no moment at which overage costs nothing. Those of the package before stay until
+    a bill was made of them: see `overage_items`.
+    """
+
+    price_id: str
+    metered_price_ids: tuple[str, ...] = ()
+
+    def given_to(self, item: SubscriptionItem, *, prorate: bool) -> SubscriptionChange:
+        return SubscriptionChange(
+            item_id=item.id, price_id=self.price_id, metered_price_ids=self.metered_price_ids, prorate=prorate
+        )
 
 
 def read_wish(tenant_id: int, request_id: UUID) -> Wish | None:
@@ -92,6 +113,9 @@ def read_wish(tenant_id: int, request_id: UUID) -> Wish | None:
             package_id=packages[request.package_key].id if request.package_key else None,
             is_taken_back=request.package_key == package_key_at(row, now),
             offers=tuple(queries.recurring_offers(session, tenant_id, request.package_key, row.provider or ""))
+            if request.package_key
+            else (),
+            overage_prices=tuple(overage_prices(session, tenant_id, [request.package_key]))
             if request.package_key
             else (),
         )
@@ -135,18 +159,18 @@ def change(billing: BillingGateway, wish: Wish, found: ProviderSubscription) -> 
     if found.status in _OVER or item is None:
         raise SubscriptionError(f"Cannot change subscription {wish.subscription_id}: it is over.")
     if wish.is_taken_back:
-        _set_price(billing, wish, item, wish.price_id, prorate=False)
+        _set_price(billing, wish, item, Prices(wish.price_id or item.price.id), prorate=False)
         return
-    price_id = _offered(wish, item).price_id
+    prices = _prices(wish, item, found)
     if wish.at_period_end:
-        _arrange(billing, wish, item, price_id, ends=_ends_by(found, item.period_end))
+        _arrange(billing, wish, item, prices, ends=_ends_by(found, item.period_end))
     elif item.price.id == wish.arranged_price_id:
-        _change_instead(billing, wish, item, price_id)
+        _change_instead(billing, wish, item, prices)
     else:
-        _set_price(billing, wish, item, price_id, prorate=True)
+        _set_price(billing, wish, item, prices, prorate=True)
 
 
-def _arrange(billing: BillingGateway, wish: Wish, item: SubscriptionItem, price_id: str, *, ends: bool) -> None:
+def _arrange(billing: BillingGateway, wish: Wish, item: SubscriptionItem, prices: Prices, *, ends: bool) -> None:
     """At the period's end is: at once, and without proration. So it is paid from the next renewal on.
 
     Whoever copies the subscription must know that before, so that the package is not there before it is paid.
@@ -155,18 +179,18 @@ def _arrange(billing: BillingGateway, wish: Wish, item: SubscriptionItem, price_
         raise SubscriptionError(
             f"Cannot change subscription {wish.subscription_id} when its period ends: it is over then."
         )
-    if item.price.id == price_id:
+    if item.price.id == prices.price_id:
         # An attempt before this one has done it and noted for when, perhaps in another period; or somebody else has, for now.
         return
-    _note_change(wish, price_id, item.period_end)
-    wanted = SubscriptionChange(item_id=item.id, price_id=price_id, prorate=False)
+    _note_change(wish, prices.price_id, item.period_end)
+    wanted = prices.given_to(item, prorate=False)
     changed = _item(wish, billing.change_subscription(wish.provider_subscription_id, wanted, key=wish.key))
     if changed is not None and changed.period_end > item.period_end:
         # It was renewed while we asked, at the price of before.
-        _note_change(wish, price_id, changed.period_end)
+        _note_change(wish, prices.price_id, changed.period_end)
 
 
-def _change_instead(billing: BillingGateway, wish: Wish, item: SubscriptionItem, price_id: str) -> None:
+def _change_instead(billing: BillingGateway, wish: Wish, item: SubscriptionItem, prices: Prices) -> None:
     """Now, and not what was arranged for the period's end: what is paid for its rest is the difference to the price that was paid
     for it, so Stripe gets that one back first.
     """
@@ -174,7 +198,7 @@ def _change_instead(billing: BillingGateway, wish: Wish, item: SubscriptionItem,
     billing.change_subscription(wish.provider_subscription_id, back, key=f"{wish.key}:back")
     # Our copy forgets what was arranged, or it would take the same price for that once more.
     copy_subscription(billing, wish.provider_subscription_id)
-    forth = SubscriptionChange(item_id=item.id, price_id=price_id)
+    forth = prices.given_to(item, prorate=True)
     billing.change_subscription(wish.provider_subscription_id, forth, key=wish.key)
 
 
@@ -194,17 +218,17 @@ def _end_now(billing: BillingGateway, found: ProviderSubscription) -> None:
         return
 
 
-def _offered(wish: Wish, item: SubscriptionItem) -> Offer:
+def _prices(wish: Wish, item: SubscriptionItem, found: ProviderSubscription) -> Prices:
     interval, count = item.price.interval, item.price.interval_count
     paid = str(interval) if count == 1 else f"{count} {interval}s"
-    return offer_like(wish.offers, package_id=wish.package_id or "", currency=item.price.currency, interval=paid)
+    offer = offer_like(wish.offers, package_id=wish.package_id or "", currency=item.price.currency, interval=paid)
+    missing = missing_prices(found, wish.overage_prices, item)
+    return Prices(offer.price_id, tuple(each.price_id for each in missing))
 
 
-def _set_price(
-    billing: BillingGateway, wish: Wish, item: SubscriptionItem, price_id: str | None, *, prorate: bool
-) -> None:
-    if price_id is not None and item.price.id != price_id:
-        wanted = SubscriptionChange(item_id=item.id, price_id=price_id, prorate=prorate)
+def _set_price(billing: BillingGateway, wish: Wish, item: SubscriptionItem, prices: Prices, *, prorate: bool) -> None:
+    if item.price.id != prices.price_id:
+        wanted = prices.given_to(item, prorate=prorate)
         billing.change_subscription(wish.provider_subscription_id, wanted, key=wish.key)
 
 

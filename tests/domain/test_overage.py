@@ -66,7 +66,7 @@ def runs_of(events: list[Event], period: Period, cuts: list[datetime]) -> list[R
 
 
 def told(events: list[Event], tenures: list[Tenure], hours: list[Period]) -> dict[Period, int]:
-    found = stretches(hours, tenures, {OURS})
+    found = stretches(hours, tenures, {OURS}, "pro")
     cuts = sorted({moment for each in found for moment in (each.start, each.end)})
     totals = {
         period: dict(zip(cuts, running_totals(runs_of(events, period, cuts), len(cuts)), strict=True))
@@ -153,7 +153,7 @@ def test_an_hour_is_cut_where_a_bill_begins() -> None:
 @pytest.mark.parametrize(("length", "is_hashed"), [(28, False), (90, True)])
 def test_an_identifier_has_at_most_a_hundred_characters_and_is_one_versions_own(length: int, is_hashed: bool) -> None:
     subscription_id = "s" * length
-    first, second = (identifier_of(subscription_id, 7, BEGAN, version) for version in (1, 2))
+    first, second = (identifier_of(subscription_id, 3, 7, BEGAN, version) for version in (1, 2))
     assert first != second
     assert max(len(first), len(second)) <= 100
-    assert (first == f"meterline:{subscription_id}:7:{int(BEGAN.timestamp())}:1") is not is_hashed
+    assert (first == f"meterline:{subscription_id}:3:7:{int(BEGAN.timestamp())}:1") is not is_hashed

@@ -156,7 +156,9 @@ def test_an_operator_sees_what_was_given_up_and_has_it_told_again(pro: Metering)
     pro.market.dashboard.billing.meters.deactivate(meter.id)
     pro.tell()
     seen = CliRunner().invoke(meterline, ["overage", "dead"])
-    mine = f"{pro.market.app_id}\t{pro.subscription_id}\tcalls\t2026-01-10T10:20:00.000Z\t20\tNo active meter found"
+    mine = (
+        f"{pro.market.app_id}\t{pro.subscription_id}\tpro\tcalls\t2026-01-10T10:20:00.000Z\t20\tNo active meter found"
+    )
     assert (seen.exit_code, seen.output.startswith(mine)) == (1, True)
     records = status(ping_workers=False).records
     assert records is not None

@@ -6,7 +6,6 @@ import pytest
 from structlog.testing import capture_logs
 
 from app.errors import SubscriptionError
-from app.gateways.billing import SubscriptionChange
 from app.services import reverts
 from app.services.meter_reports import send_reports
 from tests.services.shop import DAY, SET, counted
@@ -137,25 +136,6 @@ def test_a_feature_that_starts_anew_every_day_is_charged_for_each_days_overage(m
     assert metering.meter() == {"10 10:00": 2, "11 10:00": 8}
 
 
-def test_after_an_upgrade_each_moment_is_charged_by_the_terms_that_held_then(pro: Metering) -> None:
-    pro.market.shop.package("team", counted(1_000, overage=True))
-    pro.price("team", "team-month", 9_000)
-    pro.use(120)
-    pro.after(hours=1)
-    item = pro.market.gateway.subscription(pro.subscription_id).items[0]
-    price_id = pro.market.ask(
-        "SELECT price_id FROM billing_templates WHERE tenant_id = :tenant_id AND id = 'team-month'"
-    )[0][0]
-    pro.market.gateway.change_subscription(
-        pro.subscription_id, SubscriptionChange(item_id=item.id, price_id=price_id), key="upgrade"
-    )
-    pro.copy()
-    pro.use(900)
-    pro.after(hours=3)
-    pro.tell()
-    assert pro.meter() == {"10 10:00": 20, "10 11:00": 20}
-
-
 def test_a_price_for_overage_is_none_that_a_package_is_changed_to(pro: Metering) -> None:
     shop = pro.market.shop
     shop.package("team", counted(1_000, overage=True))
@@ -171,8 +151,8 @@ def test_a_price_for_overage_is_none_that_a_package_is_changed_to(pro: Metering)
     shop.change(held.id, "team")
     assert work(pro.market) == 1
     assert requests(pro.market) == [("CHANGE", "DONE", None)]
-    item, overage = pro.market.gateway.subscription(pro.subscription_id).items
-    assert (item.price.amount_minor, overage.price.amount_minor) == (9_000, UNIT_MINOR)
+    amounts = [item.price.amount_minor for item in pro.market.gateway.subscription(pro.subscription_id).items]
+    assert amounts == [9_000, UNIT_MINOR, 1]
     assert pro.market.states() == [("team", "ACTIVE")]
 
 

@@ -28,12 +28,13 @@ def test_every_job_runs_without_an_error(stage: Stage, shop: Tenant, tmp_path: P
     stage.start("worker", "beat", with_rows=False, concurrency=2, **periods)
     for app_id in app_ids():
         jobs.send(jobs.CHECK_BOOKS_OF, app_id)
-    # There is no such template, link, request and event: a message may be about what has gone meanwhile.
+    # There is no such template, link, request, subscription and event: a message may be about what has gone meanwhile.
     jobs.send(jobs.MAKE_TEMPLATE, shop.actor.tenant_id, 0)
     jobs.send(jobs.MAKE_LINK, shop.actor.tenant_id, str(UUID(int=0)))
     jobs.send(jobs.LOOK_AT_LINK, shop.actor.tenant_id, str(UUID(int=0)))
     jobs.send(jobs.CLOSE_OTHER_LINKS, shop.actor.tenant_id, str(UUID(int=0)))
     jobs.send(jobs.ACT_ON_REQUEST, shop.actor.tenant_id, str(UUID(int=0)))
+    jobs.send(jobs.ADJUST_OVERAGE, shop.actor.tenant_id, "sub_none")
     jobs.send(jobs.MAKE_PORTAL_LINK, shop.actor.tenant_id, str(UUID(int=0)))
     jobs.send(jobs.HANDLE_STRIPE_EVENT, "evt_none")
 

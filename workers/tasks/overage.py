@@ -6,6 +6,7 @@ from app import jobs
 from app.services.job_runs import run_noted
 from app.services.meter_reports import send_reports
 from app.services.overage import report_overage
+from app.services.overage_adjusting import adjust_overage
 from app.services.overage_checks import compare_overage
 
 
@@ -25,3 +26,9 @@ def send() -> None:
 def compare() -> None:
     """Find what Stripe has counted otherwise than it was told."""
     run_noted(jobs.COMPARE_OVERAGE, compare_overage)
+
+
+@shared_task(name=jobs.ADJUST_OVERAGE.name)
+def adjust(tenant_id: int, subscription_id: str) -> None:
+    """Have Stripe charge for the overage of the package that there is now."""
+    run_noted(jobs.ADJUST_OVERAGE, lambda: adjust_overage(tenant_id, subscription_id))
