@@ -15,11 +15,12 @@ from app.queries.checkout_links import LIVE
 
 @dataclass(frozen=True, slots=True)
 class Due:
-    """A link whose page is to be looked at."""
+    """A link whose page is to be looked at, and what is thought of it."""
 
     tenant_id: int
     link_id: UUID
     session_id: str
+    status: SubscriptionLinkStatus
 
 
 # Moved on before it is looked at: if that goes wrong, it is tried again then.
@@ -31,7 +32,12 @@ FROM (
   ORDER BY look_at, id LIMIT %s FOR UPDATE SKIP LOCKED
 ) due
 WHERE l.tenant_id = due.tenant_id AND l.id = due.id
-RETURNING l.tenant_id, l.id, l.session_id
+RETURNING l.tenant_id, l.id, l.session_id, l.status
+"""
+_DUE_AFTER = """
+SELECT tenant_id, id, session_id, status FROM checkout_links
+WHERE tenant_id = ANY(%s::int[]) AND look_at <= %s AND session_id IS NOT NULL AND id > %s
+ORDER BY id LIMIT %s
 """
 # Of what was bought there must be a copy, which knows whose it is: else the link is the one that does.
 _DELETE_SETTLED = """
@@ -87,7 +93,17 @@ def oldest_open_at(session: Session, tenant_ids: Collection[int]) -> datetime | 
 def take_due(session: Session, tenant_ids: Collection[int], now: datetime, again_at: datetime, limit: int) -> list[Due]:
     """The links whose time to be looked at has come, the longest overdue first; they are due again at `again_at`."""
     found = session.connection().exec_driver_sql(_TAKE_DUE, (again_at, list(tenant_ids), now, limit))
-    return [Due(*row) for row in found]
+    return [_due(*row) for row in found]
+
+
+def due_after(session: Session, tenant_ids: Collection[int], now: datetime, after: UUID, limit: int) -> list[Due]:
+    """The same links by their ids, for who only looks."""
+    found = session.connection().exec_driver_sql(_DUE_AFTER, (list(tenant_ids), now, after, limit))
+    return [_due(*row) for row in found]
+
+
+def _due(tenant_id: int, link_id: UUID, session_id: str, status: str) -> Due:
+    return Due(tenant_id, link_id, session_id, SubscriptionLinkStatus(status))
 
 
 def other_base_links(session: Session, tenant_id: int, user_key: int, link_id: UUID) -> Sequence[CheckoutLink]:

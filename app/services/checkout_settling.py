@@ -65,7 +65,7 @@ def _settle(link: Link, found: CheckoutSession, *, has_failed: bool) -> bool:
         row = locked_link(session, link.tenant_id, link.link_id)
         if row is None:
             return False
-        seen = _seen(session, row, found, now, has_failed=has_failed)
+        seen = seen_of(session, row, found, now, has_failed=has_failed)
         is_news = seen is not None and may_become(row.status, seen)
         if seen is not None and is_news:
             row.status, row.updated_at = seen, now
@@ -84,8 +84,8 @@ def _settle(link: Link, found: CheckoutSession, *, has_failed: bool) -> bool:
     return is_news
 
 
-def _seen(
-    session: Session, row: models.CheckoutLink, found: CheckoutSession, now: datetime, *, has_failed: bool
+def seen_of(
+    session: Session, row: models.CheckoutLink, found: CheckoutSession, now: datetime, *, has_failed: bool = False
 ) -> SubscriptionLinkStatus | None:
     """What the page says of the link; None: nothing."""
     if found.status is CheckoutStatus.EXPIRED:

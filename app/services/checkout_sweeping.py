@@ -1,8 +1,9 @@
 """What was paid by links without our being told is found: by Stripe's list of complete sessions, and link by link."""
 
 import time
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from datetime import timedelta
+from itertools import islice
 from uuid import UUID
 
 import structlog
@@ -13,7 +14,7 @@ from app.domain import billing_tags
 from app.domain.billing import SubscriptionLinkStatus, link_id_of, may_become
 from app.errors import OverloadedError
 from app.faults import in_words
-from app.gateways.billing import BillingGateway, CheckoutSession, CheckoutStatus, Lane, PaymentStatus
+from app.gateways.billing import BillingGateway, CheckoutSession, CheckoutStatus, Lane, PaymentStatus, each_page
 from app.gateways.billing_errors import (
     BillingError,
     BillingNotConfiguredError,
@@ -56,7 +57,7 @@ def look_at_link(tenant_id: int, link_id: str, gateway: BillingGateway | None = 
         row = links.link_by_id(session, tenant_id, UUID(link_id))
         if row is None or row.session_id is None or row.look_at is None:
             return 0
-        due = Due(tenant_id, row.id, row.session_id)
+        due = Due(tenant_id, row.id, row.session_id, row.status)
     try:
         return _look(gateway or stripe_gateway(), due)
     except (BillingUnavailableError, BillingNotConfiguredError) as error:
@@ -75,7 +76,32 @@ def sweep_links(gateway: BillingGateway | None = None, run_seconds: float = RUN_
     """
     if gateway is None and not settings().stripe_api_key:
         return Swept(handled=0, set_aside=0, more=False)
-    return _Sweep(gateway or stripe_gateway(Lane.SWEEPS), time.monotonic() + run_seconds).run()
+    swept, _ = sweep_and_tell(gateway or stripe_gateway(Lane.SWEEPS), run_seconds)
+    return swept
+
+
+def sweep_and_tell(gateway: BillingGateway, run_seconds: float = RUN_SECONDS) -> tuple[Swept, list[Due]]:
+    """The same, and which links were settled, as they were before."""
+    sweep = _Sweep(gateway, time.monotonic() + run_seconds)
+    return sweep.run(), sweep.settled
+
+
+def complete_ones(gateway: BillingGateway, tenant_ids: Collection[int]) -> Iterator[list[tuple[CheckoutSession, Due]]]:
+    """Links of these tenants that say something else than their complete page, by Stripe's list: a hundred sessions in one call.
+
+    Raises:
+        BillingUnavailableError: Stripe is away.
+    """
+    with transaction() as session:
+        oldest = looks.oldest_open_at(session, tenant_ids)
+    if oldest is None:
+        return
+    since = oldest - _CLOCKS
+    pages = each_page(
+        lambda after: gateway.checkout_sessions(status=CheckoutStatus.COMPLETE, created_from=since, after=after)
+    )
+    for page in islice(pages, _PAGES):
+        yield _unknown_of(page.items, tenant_ids)
 
 
 class _Sweep:
@@ -84,7 +110,7 @@ class _Sweep:
         self._deadline = deadline
         self._in_a_row = 0
         self._away: BillingUnavailableError | None = None
-        self._settled = 0
+        self.settled: list[Due] = []
         self._set_aside = 0
         with transaction() as session:
             self._ours = tenant_ids_of_mode(session, live=gateway.live)
@@ -94,28 +120,17 @@ class _Sweep:
         more = self._due_ones()
         if self._away is not None and self._in_a_row >= _AWAY_AFTER:
             raise self._away
-        return Swept(handled=self._settled, set_aside=self._set_aside, more=more)
+        return Swept(handled=len(self.settled), set_aside=self._set_aside, more=more)
 
     def _complete_ones(self) -> None:
-        """The list tells of a hundred sessions in one call."""
-        with transaction() as session:
-            oldest = looks.oldest_open_at(session, self._ours)
-        if oldest is None:
-            return
-        after: str | None = None
-        for _ in range(_PAGES):
-            try:
-                page = self._gateway.checkout_sessions(
-                    status=CheckoutStatus.COMPLETE, created_from=oldest - _CLOCKS, after=after
-                )
-            except BillingUnavailableError as error:
-                self._note_away(error)
-                return
-            for found, due in _unknown_of(page.items, self._ours):
-                self._try(due, found)
-            after = page.next_after
-            if after is None or self._is_over():
-                return
+        try:
+            for pairs in complete_ones(self._gateway, self._ours):
+                for found, due in pairs:
+                    self._try(due, found)
+                if self._is_over():
+                    return
+        except BillingUnavailableError as error:
+            self._note_away(error)
 
     def _due_ones(self) -> bool:
         """Whether there may be more to do at once."""
@@ -136,7 +151,8 @@ class _Sweep:
         if self._in_a_row >= _AWAY_AFTER:
             return
         try:
-            self._settled += _look(self._gateway, due, found)
+            if _look(self._gateway, due, found):
+                self.settled.append(due)
             self._in_a_row = 0
         except BillingUnavailableError as error:
             self._note_away(error)
@@ -165,7 +181,7 @@ def _unknown_of(sessions: Sequence[CheckoutSession], tenant_ids: Collection[int]
         rows = looks.links_of_sessions(session, tenant_ids, list(by_page), list(by_tag))
         pairs = [(by_page.get(row.session_id or "") or by_tag[row.id], row) for row in rows]
         return [
-            (found, Due(row.tenant_id, row.id, found.id))
+            (found, Due(row.tenant_id, row.id, found.id, row.status))
             for found, row in pairs
             if may_become(row.status, _said_by(found))
         ]

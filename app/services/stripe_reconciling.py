@@ -13,7 +13,8 @@ from app.domain.stripe_events import groups
 from app.gateways.billing import BillingGateway, Lane
 from app.gateways.stripe import stripe_gateway
 from app.queries import stripe_inbox as inbox
-from app.services.checkout_sweeping import sweep_links
+from app.services.checkout_differences import settled_links, unsettled_links
+from app.services.checkout_sweeping import sweep_and_tell
 from app.services.stripe_catch_up import catch_up_events, pages, read_from
 from app.services.stripe_checks import PRICES, SUBSCRIPTIONS, note_whole
 from app.services.stripe_comparing import NOTHING
@@ -44,7 +45,7 @@ class Part:
 
 
 def reconcile(*, repair: bool) -> Iterator[Part]:
-    """Bring us and Stripe together, or only say where we differ. Links are not looked at without `repair`.
+    """Bring us and Stripe together, or only say where we differ.
 
     Raises:
         BillingError: Stripe does not answer, or there is no key. What was done stays done.
@@ -54,8 +55,7 @@ def reconcile(*, repair: bool) -> Iterator[Part]:
     tried: set[str] = set()
     yield from _handled(Step.INBOX, "event not handled", tried, repair=repair)
     yield from _caught_up(gateway, tried, repair=repair)
-    if repair:
-        yield Part(Step.LINKS, _swept_links())
+    yield from _links(gateway, repair=repair)
     yield from _noted(SUBSCRIPTIONS, _subscriptions(gateway, repair=repair), is_noted=repair)
     yield from _noted(PRICES, _prices(gateway, repair=repair), is_noted=repair)
 
@@ -103,13 +103,19 @@ def _caught_up(gateway: BillingGateway, tried: set[str], *, repair: bool) -> Ite
             yield Part(Step.EVENTS, done, found)
 
 
-def _swept_links() -> int:
+def _links(gateway: BillingGateway, *, repair: bool) -> Iterator[Part]:
     done = 0
+    if not repair:
+        for looked_at, found in unsettled_links(gateway):
+            done += looked_at
+            yield Part(Step.LINKS, done, found)
+        return
     while True:
-        swept = sweep_links()
+        swept, settled = sweep_and_tell(gateway)
         done += swept.handled
+        yield Part(Step.LINKS, done, settled_links(settled))
         if not swept.more:
-            return done
+            return
 
 
 def _subscriptions(gateway: BillingGateway, *, repair: bool) -> Iterator[Part]:

@@ -9,6 +9,7 @@ from app.gateways.stripe_double.faults import FaultKind
 from app.services.stripe_inbox import take
 from tests import test_cli
 from tests.environment import environment
+from tests.stripe.links import Links
 from tests.stripe.market import Market
 from tests.test_cli import run
 
@@ -34,7 +35,8 @@ def reconciled(*options: str) -> tuple[int, list[list[str]]]:
 def rows(market: Market) -> object:
     """All that a command could have changed."""
     tables = ("subscriptions", "billing_templates", "stripe_inbox", "stripe_cursors", "stripe_objects", "stripe_checks")
-    return [market.ask(f"SELECT t::text FROM {table} t ORDER BY 1") for table in (*tables, "users")]  # noqa: S608 — our own names
+    others = ("users", "checkout_links", "job_faults")
+    return [market.ask(f"SELECT t::text FROM {table} t ORDER BY 1") for table in (*tables, *others)]  # noqa: S608 — our own names
 
 
 async def test_those_who_agree_are_told_so_with_the_steps_on_standard_error(pro: Market) -> None:
@@ -100,6 +102,59 @@ async def test_every_difference_is_a_line_and_is_repaired_once_asked_for(pro: Ma
     assert sorted(line[2] for line in repaired[:-1]) == sorted(line[2] for line in events)
     assert (pro.states("bob"), pro.states()) == ([("pro", "ACTIVE")], [("pro", "CANCELLED")])
     assert reconciled() == (0, [[AGREE.strip()]])
+
+
+async def test_links_that_say_something_else_than_their_pages_are_told_and_settled(pro: Market) -> None:
+    links = Links(pro)
+    links.lose_webhooks()
+    users = ("bob", "cyd", "dan", "eve")
+    for user_id in users:
+        pro.shop.user(user_id)
+    paid, late, closed, gone, untouched = (links.opened("pro", user_id) for user_id in ("ada", *users))
+    links.pay(paid)
+    links.pay_later(late)
+    pages = {name: links.page(link_id)["id"] for name, link_id in zip("plcg", (paid, late, closed, gone), strict=True)}
+    pro.gateway.expire_checkout_session(pages["c"])
+    del pro.double.world.account.state.objects["checkout.session"][pages["g"]]
+    # Whose page closed is looked at when that was to be expected.
+    pro.change("UPDATE checkout_links SET look_at = now() WHERE look_at IS NOT NULL")
+    # No event tells of it any more.
+    pro.double.world.account.state.objects["event"].clear()
+    before, app = rows(pro), pro.app_id
+
+    code, found = reconciled("--dry-run")
+    assert (code, rows(pro) == before) == (1, True)
+    of_links = [line for line in found if line[0].startswith("link")]
+    assert sorted(of_links) == sorted(
+        [
+            ["link", app, pages["p"], "OPEN", "PAID", "found"],
+            ["link", app, pages["l"], "OPEN", "UNPAID", "found"],
+            ["link", app, pages["c"], "OPEN", "EXPIRED", "found"],
+            ["link without page", app, pages["g"], "OPEN", "-", "found"],
+        ]
+    )
+
+    code, repaired = reconciled()
+    assert sorted(line for line in repaired if line[0].startswith("link")) == sorted(
+        [*line[:5], "repaired"] for line in of_links if line[0] == "link"
+    )
+    assert (code, links.states(paid, late, closed, untouched)) == (0, ["PAID", "UNPAID", "EXPIRED", "OPEN"])
+    code, left = reconciled("--dry-run")
+    assert [line[0] for line in left if line[0].startswith("link")] == []
+
+
+async def test_a_page_that_nobody_needs_any_more_is_told_before_it_is_closed(pro: Market) -> None:
+    links = Links(pro)
+    await pro.arrived()
+    other = links.opened("pro")
+    await pro.buy("pro")
+    pro.change("UPDATE checkout_links SET look_at = now() WHERE look_at IS NOT NULL")
+    page = links.page(other)["id"]
+    line = ["link to close", pro.app_id, page, "OPEN", "open", "found"]
+    assert reconciled("--dry-run") == (1, [line, ["Differences: 1 found."]])
+    assert links.states(other) == ["OPEN"]
+    line = ["link", pro.app_id, page, "OPEN", "EXPIRED", "repaired"]
+    assert reconciled() == (0, [line, ["Differences: 1 repaired."]])
 
 
 async def test_what_no_event_told_of_is_repaired_by_comparing(pro: Market) -> None:
