@@ -13,7 +13,8 @@ from app.moved_clock import MovedClock
 DEVELOPMENT_SECRET_KEY = "development-only-secret-key"  # noqa: S105 — refused outside development, see `_production_has_its_secrets`
 
 
-_WEBHOOK_SECRETS = 2
+# Of two endpoints, while one replaces the other for each.
+_WEBHOOK_SECRETS = 4
 
 
 def _listed(text: str) -> tuple[str, ...]:
@@ -82,7 +83,7 @@ class Settings(BaseSettings):
     stripe_webhook_secret: str | None = Field(
         None,
         repr=False,
-        description="what Stripe signs its webhooks to us with; two, separated by a comma, while one replaces the other",
+        description="what Stripe signs its webhooks to us with; up to four, separated by commas: of two endpoints, new and old",
     )
     subscription_link_wait_seconds: float = Field(
         5.0, ge=0, le=25, allow_inf_nan=False, description="how long a caller waits for what a worker asks of Stripe"
@@ -143,7 +144,7 @@ class Settings(BaseSettings):
     @classmethod
     def _are_two_at_most(cls, secrets: str | None) -> str | None:
         if secrets is not None and not 1 <= len(_listed(secrets)) <= _WEBHOOK_SECRETS:
-            raise ValueError("must be one secret, or two separated by a comma")
+            raise ValueError("must be one secret, or up to four separated by commas")
         return secrets
 
     @property

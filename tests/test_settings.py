@@ -125,16 +125,16 @@ def test_a_process_that_we_start_sees_our_environment_and_what_is_put_on_top(mon
     assert (seen["METERLINE_TEST_A"], seen["METERLINE_TEST_B"]) == ("a", "other")
 
 
-def test_stripes_webhook_secret_may_be_two_while_one_replaces_the_other() -> None:
-    with environment(METERLINE_ENV="development", STRIPE_WEBHOOK_SECRET="whsec_new, whsec_old"):
-        assert settings().stripe_webhook_secrets == ("whsec_new", "whsec_old")
+def test_stripes_webhook_secret_may_be_those_of_two_endpoints_while_one_replaces_another() -> None:
+    with environment(METERLINE_ENV="development", STRIPE_WEBHOOK_SECRET="whsec_new, whsec_old,whsec_thin, whsec_was"):
+        assert settings().stripe_webhook_secrets == ("whsec_new", "whsec_old", "whsec_thin", "whsec_was")
     with environment(METERLINE_ENV="development", STRIPE_WEBHOOK_SECRET=None):
         assert settings().stripe_webhook_secrets == ()
 
 
-def test_three_secrets_and_an_address_without_a_scheme_are_refused() -> None:
-    message = refusal(METERLINE_ENV="development", STRIPE_WEBHOOK_SECRET="a,b,c", STRIPE_API_BASE="stripe.example")
+def test_five_secrets_and_an_address_without_a_scheme_are_refused() -> None:
+    message = refusal(METERLINE_ENV="development", STRIPE_WEBHOOK_SECRET="a,b,c,d,e", STRIPE_API_BASE="stripe.example")
     assert message == (
         "stripe_api_base: Value error, must be an https:// or http:// URL; "
-        "stripe_webhook_secret: Value error, must be one secret, or two separated by a comma"
+        "stripe_webhook_secret: Value error, must be one secret, or up to four separated by commas"
     )

@@ -32,6 +32,7 @@ def start_stand_in(parts: ExitStack, home: Home, settings: Settings) -> dict[str
     # PORT may be another than last time, and nobody listens at the old one.
     to = f"http://{_LOOPBACK}:{settings.port}{_TAKEN_AT}"
     double.world.send_webhooks_to(to, home.kept(_SECRET), alone=True)
+    double.world.send_thin_events_to(to, home.kept(_SECRET))
     stock(double)
     parts.enter_context(double)
     return stand_in_settings(home, settings)

@@ -8,11 +8,12 @@ An hour is a UTC hour, or the part of one on either side of the moment at which 
 """
 
 import hashlib
+import re
 from bisect import bisect
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from itertools import pairwise
 
@@ -32,6 +33,8 @@ class MeterReportState(StrEnum):
 
 HOUR = timedelta(hours=1)
 _IDENTIFIER_MAX = 100
+# No number of a length that the database does not take.
+_IDENTIFIER = re.compile(r"meterline:([^:]+):(\d{1,18}):(\d{1,18}):(\d{1,10}):(\d{1,9})", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,9 +159,30 @@ def overage_by_hour(
     return {hour: grown[hour.start] for hour in hours}
 
 
+@dataclass(frozen=True, slots=True)
+class Named:
+    """What the name of a statement says."""
+
+    subscription_id: str
+    package_key: int
+    feature_key: int
+    hour: datetime
+    version: int
+
+
 def identifier_of(subscription_id: str, package_key: int, feature_key: int, hour: datetime, version: int) -> str:
     """The name of one statement about one hour. At most 100 characters, which is what Stripe takes."""
     name = f"meterline:{subscription_id}:{package_key}:{feature_key}:{int(hour.timestamp())}:{version}"
     if len(name) <= _IDENTIFIER_MAX:
         return name
     return f"meterline:{hashlib.sha256(name.encode()).hexdigest()}"
+
+
+def named_by(identifier: str) -> Named | None:
+    """What a name is of; None: not ours, or of one that was too long to be kept in it."""
+    found = _IDENTIFIER.fullmatch(identifier)
+    if found is None:
+        return None
+    subscription_id, *numbers = found.groups()
+    package_key, feature_key, stamp, version = map(int, numbers)
+    return Named(subscription_id, package_key, feature_key, datetime.fromtimestamp(stamp, UTC), version)

@@ -248,6 +248,24 @@ class MeteredUsage:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class MeterRefusal:
+    """A usage event that was taken and cannot be counted. `code` is a word of the provider's."""
+
+    identifier: str
+    code: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MeterErrors:
+    """What a meter could not count: `count` usage events, of which the provider names some. `meter_id` None: there is none."""
+
+    meter_id: str | None
+    count: int
+    named: list[MeterRefusal]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class WebhookTarget:
     """`secret` is told once, when the endpoint is made."""
 
@@ -378,6 +396,9 @@ class BillingGateway(Protocol):
     def meters(self, *, after: str | None = None) -> Page[Meter]: ...
     def send_meter_event(self, event_name: str, *, customer_id: str, value: int, at: datetime, identifier: str) -> None:
         """State the total of the hour of `at`. One with a known `identifier` changes nothing and is no error."""
+
+    def meter_errors(self, event_id: str) -> MeterErrors:
+        """What an event of METER_EVENTS tells of, which has only ids itself; for 30 days."""
 
     def metered_usage(self, meter_id: str, *, customer_id: str, start: datetime, end: datetime) -> list[MeteredUsage]:
         """By the hour, in order of time. Both bounds must be full minutes."""

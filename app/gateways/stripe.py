@@ -101,6 +101,7 @@ class StripeGateway:
             base_addresses={"api": base, "files": base, "connect": base, "meter_events": base} if base else {},
         )
         self._api = client.v1
+        self._thin_events = client.v2.core.events
 
     @property
     def live(self) -> bool:
@@ -268,6 +269,9 @@ class StripeGateway:
             # There is a code for it that is seen in the wild and in no list of Stripe's, so its words are what tells.
             if "already exists with identifier" not in (refused.words or ""):
                 raise
+
+    def meter_errors(self, event_id: str) -> billing.MeterErrors:
+        return stripe_objects.meter_errors(_one(self._thin_events.retrieve, event_id))
 
     def metered_usage(
         self, meter_id: str, *, customer_id: str, start: datetime, end: datetime

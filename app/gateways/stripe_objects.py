@@ -161,6 +161,22 @@ def metered_usage(it: Object) -> billing.MeteredUsage:
     )
 
 
+def meter_errors(it: Object) -> billing.MeterErrors:
+    """A thin event about a meter, with its data."""
+    reason = it["data"]["reason"]
+    return billing.MeterErrors(
+        meter_id=_id(it.get("related_object")),
+        count=reason["error_count"],
+        named=[
+            billing.MeterRefusal(
+                identifier=sample["request"]["identifier"], code=each["code"], message=sample["error_message"]
+            )
+            for each in reason["error_types"]
+            for sample in each["sample_errors"]
+        ],
+    )
+
+
 def webhook_target(it: Object) -> billing.WebhookTarget:
     """A webhook endpoint."""
     return billing.WebhookTarget(id=it["id"], url=it["url"], secret=it.get("secret"))

@@ -21,6 +21,17 @@ WHERE m.tenant_id = due.tenant_id AND m.provider_subscription_id = due.provider_
   AND m.package_key = due.package_key AND m.feature_key = due.feature_key
 RETURNING m.tenant_id, m.provider_subscription_id, m.package_key, m.feature_key, m.customer_id, m.meter_id
 """
+# In key order, as all locks.
+_COMPARE_SOON = """
+UPDATE metered_items m SET compared_at = NULL
+FROM (
+  SELECT tenant_id, provider_subscription_id, package_key, feature_key FROM metered_items
+  WHERE tenant_id = ANY(%s::int[]) AND meter_id = %s
+  ORDER BY tenant_id, provider_subscription_id, package_key, feature_key FOR UPDATE
+) w
+WHERE m.tenant_id = w.tenant_id AND m.provider_subscription_id = w.provider_subscription_id
+  AND m.package_key = w.package_key AND m.feature_key = w.feature_key
+"""
 _FIRST_SENT_SINCE = """
 SELECT min(starts_at) FROM meter_reports
 WHERE tenant_id = %s AND provider_subscription_id = %s AND package_key = %s AND feature_key = %s
@@ -65,6 +76,11 @@ def take_to_compare(
     parameters = (now, now, arrays.numbers(tenant_ids), compared_before, ended_after)
     found = session.connection().exec_driver_sql(_TAKE_TO_COMPARE, parameters).one_or_none()
     return ToCompare((found[0], found[1], found[2], found[3]), found[4], found[5]) if found else None
+
+
+def compare_soon(session: Session, tenant_ids: Sequence[int], meter_id: str) -> None:
+    """Have what is told to a meter compared with what it has counted, at the next run."""
+    session.connection().exec_driver_sql(_COMPARE_SOON, (arrays.numbers(tenant_ids), meter_id))
 
 
 def first_sent_since(session: Session, item: Item, sent_since: datetime, horizon: datetime) -> datetime | None:

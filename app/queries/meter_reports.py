@@ -6,6 +6,7 @@ from datetime import datetime
 
 from sqlmodel import Session
 
+from app.domain.overage import Named
 from app.models import MeteredItem
 from app.queries import arrays
 
@@ -121,6 +122,26 @@ _SENT = f"UPDATE meter_reports SET state = 'SENT', sent_at = %s, attempts = atte
 _LATER = f"""
 UPDATE meter_reports SET attempts = attempts + 1, next_attempt_at = %s, error = %s {_OF_REPORT} AND state = 'WAITING'
 """
+_REFUSED_ITEM = """
+SELECT tenant_id, provider_subscription_id, package_key, feature_key FROM meter_reports r
+WHERE tenant_id = ANY(%s::int[]) AND provider_subscription_id = %s AND package_key = %s AND feature_key = %s
+  AND starts_at = %s AND version = %s
+"""
+# The next version, for the provider has this one under its name, and would not take it again.
+_DEAD_NEXT = f"""
+WITH told AS (
+  UPDATE meter_reports SET state = 'SENT', sent_at = coalesce(sent_at, %s) {_OF_REPORT} AND state IN ('SENT', 'WAITING')
+  RETURNING *
+)
+INSERT INTO meter_reports
+  (tenant_id, provider_subscription_id, package_key, feature_key, starts_at, ends_at, version, value, state, attempts,
+   next_attempt_at, error, created_at)
+SELECT tenant_id, provider_subscription_id, package_key, feature_key, starts_at, ends_at, version + 1, value, 'DEAD', attempts,
+  %s, %s, created_at
+FROM told
+ON CONFLICT DO NOTHING
+RETURNING value
+"""
 # Under the item's lock, which `keep_lease` takes, so that nobody else has made the next version.
 _NEXT_VERSION = f"""
 WITH old AS (
@@ -196,6 +217,27 @@ def next_version(session: Session, item: Item, report: Waiting, error: str, agai
 def give_up(session: Session, item: Item, report: Waiting, error: str) -> None:
     """The provider will never take it."""
     session.connection().exec_driver_sql(_DEAD, (error, *item, report.starts_at, report.version))
+
+
+def item_told(session: Session, tenant_ids: Sequence[int], named: Named) -> Item | None:
+    """The item of one of these tenants of which the provider was told this; None: of none."""
+    parameters = (
+        arrays.numbers(tenant_ids),
+        named.subscription_id,
+        named.package_key,
+        named.feature_key,
+        named.hour,
+        named.version,
+    )
+    found = session.connection().exec_driver_sql(_REFUSED_ITEM, parameters).one_or_none()
+    return (found[0], found[1], found[2], found[3]) if found else None
+
+
+def give_up_told(session: Session, item: Item, named: Named, error: str, now: datetime) -> int | None:
+    """The provider took it and does not count it; its value. None: there is a newer version. Under the item's lock."""
+    parameters = (now, *item, named.hour, named.version, now, error)
+    value: int | None = session.connection().exec_driver_sql(_DEAD_NEXT, parameters).scalar_one_or_none()
+    return value
 
 
 def lock_item(session: Session, item: Item) -> None:

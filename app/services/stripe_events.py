@@ -8,6 +8,7 @@ from app.domain.stripe_events import (
     CHECKOUT_EVENTS,
     CUSTOMER_EVENTS,
     INVOICE_EVENTS,
+    METER_EVENTS,
     PAYMENT_FAILED,
     PRICE_EVENTS,
     PRODUCT_EVENTS,
@@ -19,6 +20,7 @@ from app.gateways.stripe import stripe_gateway
 from app.queries import stripe_inbox as inbox
 from app.queries.stripe_inbox import Hint
 from app.services.checkout_settling import follow_session
+from app.services.meter_refusals import note_meter_errors
 from app.services.stripe_customers import forget_if_deleted
 from app.services.stripe_prices import check_price, check_product
 from app.services.stripe_subscriptions import copy_subscription
@@ -72,6 +74,8 @@ def _follow(gateway: BillingGateway, hint: Hint) -> None:
         follow_session(gateway, found, has_failed=hint.type == PAYMENT_FAILED)
     elif hint.type in CUSTOMER_EVENTS and hint.object_id:
         forget_if_deleted(gateway, hint.object_id)
+    elif hint.type in METER_EVENTS:
+        note_meter_errors(gateway, hint.event_id)
     elif hint.type in PRICE_EVENTS and hint.object_id:
         check_price(gateway, hint.object_id)
     elif hint.type in PRODUCT_EVENTS and hint.object_id:

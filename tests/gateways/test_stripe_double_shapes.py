@@ -67,7 +67,8 @@ class Recording(stripe.RequestsClient):
 def everything_asked(double: StripeDouble) -> Recording:
     """One call of each route at least, on objects in as many states as there are."""
     recording = Recording()
-    api = stripe.StripeClient("sk_test_shapes", base_addresses={"api": double.url}, http_client=recording).v1
+    client = stripe.StripeClient("sk_test_shapes", base_addresses={"api": double.url}, http_client=recording)
+    api = client.v1
     world = double.world
     endpoint = api.webhook_endpoints.create({"url": "http://127.0.0.1:9/", "enabled_events": ["none.at_all"]})
     api.webhook_endpoints.update(endpoint.id, {"description": "nobody"})
@@ -187,6 +188,12 @@ def everything_asked(double: StripeDouble) -> Recording:
     api.billing.meters.reactivate(meter.id)
     api.customers.delete(customer.id)
     api.customers.retrieve(customer.id)
+    api.billing.meter_events.create(
+        {"event_name": "calls", "payload": {"stripe_customer_id": customer.id, "value": "5"}, "identifier": "calls:3"}
+    )
+    world.find_no_meter("calls:4")
+    for each in world.objects("v2.core.event"):
+        client.v2.core.events.retrieve(each["id"])
     api.webhook_endpoints.delete(endpoint.id)
     return recording
 

@@ -52,6 +52,20 @@ def kept(number: int | str) -> list[tuple[Any, ...]]:
         return [tuple(row) for row in connection.execute(statement, {"id": f"evt_{number}"})]
 
 
+async def test_a_thin_event_about_a_meter_is_taken_with_its_own_endpoints_secret(web: httpx.AsyncClient) -> None:
+    thin = {
+        "id": "evt_thin",
+        "object": "v2.core.event",
+        "type": "v1.billing.meter.error_report_triggered",
+        "created": "2026-09-21T14:13:20.000Z",
+        "livemode": False,
+        "related_object": {"id": "mtr_1", "type": "billing.meter", "url": "/v1/billing/meters/mtr_1"},
+    }
+    answer = await posted(web, json.dumps(thin).encode(), secret=NEXT_SECRET)
+    assert (answer.status_code, answer.content) == (200, b"")
+    assert kept("thin") == [(thin["type"], False, "mtr_1", None, 1_790_000_000, 0, True, None)]
+
+
 async def test_a_webhook_is_written_down_once_and_answered_with_200(web: httpx.AsyncClient) -> None:
     for _ in range(3):
         answer = await posted(web, event("once"))

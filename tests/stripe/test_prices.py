@@ -7,7 +7,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from app.contract.billing import UpdateBillingTemplate
-from app.domain.stripe_events import WANTED_EVENTS, groups
+from app.domain.stripe_events import LISTED_EVENTS, groups
 from app.services.billing import update_billing_template
 from app.services.stripe_checks import check_prices
 from app.services.template_making import make_template
@@ -180,4 +180,4 @@ def test_events_are_asked_for_in_lists_of_20_types_at_most() -> None:
     many = [str(number) for number in range(45)]
     assert [len(group) for group in groups(many)] == [20, 20, 5]
     assert [each for group in groups(many) for each in group] == many
-    assert [each for group in groups() for each in group] == list(WANTED_EVENTS)
+    assert [each for group in groups() for each in group] == list(LISTED_EVENTS)

@@ -81,6 +81,7 @@ CONTROLS = (
     Control("POST", "/subscriptions/:id/end", parameters({"at_period_end": flag}), World.arrange_end),
     Control("POST", "/invoices/:id/pay", _NOTHING, World.pay_invoice),
     Control("POST", "/endpoints", parameters({"url": url, "secret": text}, types=ListOf(text)), World.send_webhooks_to),
+    Control("POST", "/thin_endpoint", parameters({"url": url, "secret": text}), World.send_thin_events_to),
     Control("POST", "/endpoints/:id/roll", parameters(secret=text), World.roll_secret),
     Control("POST", "/endpoints/:id/end_roll", _NOTHING, World.end_roll),
     Control("POST", "/webhooks", _WEBHOOK_FAULTS, lambda world, **how: world.break_webhooks(WebhookFaults(**how))),

@@ -1,7 +1,11 @@
-"""Meters: usage that is reported, and billed by metered prices. Here an event counts at once; at Stripe it takes a while."""
+"""Meters: usage that is reported, and billed by metered prices. Here an event counts at once; at Stripe it takes a while.
+
+One of a customer who was deleted is taken and not counted, which a thin event tells.
+"""
 
 from typing import Any
 
+from app.gateways.stripe_double import thin_events
 from app.gateways.stripe_double.account import Account
 from app.gateways.stripe_double.listing import listed, page
 from app.gateways.stripe_double.parameters import PAGING, choice, metadata, number, parameters, text
@@ -30,6 +34,7 @@ _MINUTE, _HOUR, _DAY = 60, 3_600, 86_400
 _WINDOWS = {"hour": _HOUR, "day": _DAY}
 _OLDEST, _AHEAD = 35 * _DAY, 300
 _LONGEST_IDENTIFIER = 100
+_COUNTED, _NOT_COUNTED = "billing.meter_event", "billing.meter_event.not_counted"
 
 
 def create_meter(account: Account, asked: dict[str, Any]) -> Json:
@@ -102,7 +107,7 @@ def create_meter_event(account: Account, asked: dict[str, Any]) -> Json:
     identifier = asked.get("identifier") or account.new_id("evt")
     if len(identifier) > _LONGEST_IDENTIFIER:
         raise bad_parameter("The identifier is too long.", "identifier")
-    if identifier in account.state.objects.get("billing.meter_event", {}):
+    if any(identifier in account.state.objects.get(kind, {}) for kind in (_COUNTED, _NOT_COUNTED)):
         # In the words of a case that was seen at Stripe; its code is in no list.
         raise ProblemError(f"An event already exists with identifier {identifier}.", code="duplicate_meter_event")
     now = account.now()
@@ -120,14 +125,18 @@ def create_meter_event(account: Account, asked: dict[str, Any]) -> Json:
         "payload": asked["payload"],
         "timestamp": timestamp,
     }
-    account.state.objects.setdefault("billing.meter_event", {})[identifier] = made
+    customer = account.find("customer", asked["payload"][found["customer_mapping"]["event_payload_key"]])
+    account.state.objects.setdefault(_NOT_COUNTED if "deleted" in customer else _COUNTED, {})[identifier] = made
+    if "deleted" in customer:
+        message = f"No such customer: '{customer['id']}'"
+        thin_events.tell_of_meter_error(account, found, identifier, "meter_event_customer_not_found", message)
     return made
 
 
 def create_adjustment(account: Account, asked: dict[str, Any]) -> Json:
     """POST /v1/billing/meter_event_adjustments: take an event back, within a day."""
     identifier = asked.get("cancel", {}).get("identifier", "")
-    events = account.state.objects.get("billing.meter_event", {})
+    events = account.state.objects.get(_COUNTED, {})
     found = events.get(identifier)
     if found is None or found["created"] < account.now() - _DAY:
         raise bad_parameter(f"No meter event found with identifier {identifier}.", "cancel[identifier]")
@@ -188,7 +197,7 @@ def _reported(account: Account, it: Json, customer_id: str, start: int, end: int
     key = it["customer_mapping"]["event_payload_key"]
     return [
         event
-        for event in account.all("billing.meter_event")
+        for event in account.all(_COUNTED)
         if event["event_name"] == it["event_name"]
         and event["payload"].get(key) == customer_id
         and start <= event["timestamp"] < end

@@ -17,6 +17,7 @@ from app.gateways.stripe_double import (
     meters,
     portal,
     subscriptions,
+    thin_events,
     webhook_endpoints,
 )
 from app.gateways.stripe_double.account import Account
@@ -79,6 +80,7 @@ ROUTES = (
     Route("POST", "/v1/invoices/:id/pay", _NOTHING, collecting.pay_invoice),
     Route("GET", "/v1/events", events.EVENTS, events.events),
     Route("GET", "/v1/events/:id", _NOTHING, events.event),
+    Route("GET", "/v2/core/events/:id", _NOTHING, thin_events.thin_event),
     Route("POST", "/v1/webhook_endpoints", webhook_endpoints.NEW_ENDPOINT, webhook_endpoints.create_endpoint),
     Route("GET", "/v1/webhook_endpoints", webhook_endpoints.ENDPOINTS, webhook_endpoints.endpoints),
     Route("GET", "/v1/webhook_endpoints/:id", _NOTHING, webhook_endpoints.endpoint),

@@ -18,6 +18,7 @@ from app.gateways.stripe_double import (
     cycles,
     outcomes,
     subscriptions,
+    thin_events,
     webhook_endpoints,
 )
 from app.gateways.stripe_double.account import Account
@@ -156,6 +157,16 @@ class World:
                     return str(each["id"])
             asked = {"url": url, "enabled_events": list(types)}
             return str(webhook_endpoints.create_endpoint(self.account, asked, secret)["id"])
+
+    def send_thin_events_to(self, url: str, secret: str) -> str:
+        """Have the one destination of thin events there, with this secret; the id of it."""
+        with self._changing():
+            return thin_events.set_destination(self.account, url, secret)
+
+    def find_no_meter(self, identifier: str) -> None:
+        """Stripe took a usage event of this name, and finds no meter for it."""
+        with self._changing():
+            thin_events.tell_of_meter_error(self.account, None, identifier, "no_meter", "No meter was found.")
 
     def roll_secret(self, endpoint_id: str, secret: str | None = None) -> str:
         """A new secret of an endpoint, beside the old one."""
