@@ -122,7 +122,7 @@ _SENT = f"UPDATE meter_reports SET state = 'SENT', sent_at = %s, attempts = atte
 _LATER = f"""
 UPDATE meter_reports SET attempts = attempts + 1, next_attempt_at = %s, error = %s {_OF_REPORT} AND state = 'WAITING'
 """
-_REFUSED_ITEM = """
+_ITEM_TOLD = """
 SELECT tenant_id, provider_subscription_id, package_key, feature_key FROM meter_reports r
 WHERE tenant_id = ANY(%s::int[]) AND provider_subscription_id = %s AND package_key = %s AND feature_key = %s
   AND starts_at = %s AND version = %s
@@ -229,7 +229,7 @@ def item_told(session: Session, tenant_ids: Sequence[int], named: Named) -> Item
         named.hour,
         named.version,
     )
-    found = session.connection().exec_driver_sql(_REFUSED_ITEM, parameters).one_or_none()
+    found = session.connection().exec_driver_sql(_ITEM_TOLD, parameters).one_or_none()
     return (found[0], found[1], found[2], found[3]) if found else None
 
 

@@ -1,8 +1,8 @@
 """Which items a subscription should have by which Stripe charges for overage: they follow its packages, whoever changed those.
 
 A change that we ask for brings the new package's prices in the same call. One that was made in Stripe's dashboard or portal does
-not: the copy notices, and a job adds them. Items of a package that is not there any more are taken away when they cannot be on a
-bill any more; before that Stripe would make none of what it is told later.
+not: the copy notices, and a job adds them. Items of a package that is not there any more stay until no bill can be made of them:
+what Stripe is told of an item that was taken away is charged to nobody.
 
 Source: docs.stripe.com/billing/subscriptions/usage-based/manage-billing-setup
 """

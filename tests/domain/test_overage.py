@@ -13,11 +13,13 @@ from app.domain.entitlements import Candidate
 from app.domain.metering import RecordUsageAction, replay, total_after
 from app.domain.overage import (
     HOUR,
+    Named,
     Run,
     end_of_hour,
     ended_hours,
     hour_of,
     identifier_of,
+    named_by,
     overage,
     overage_by_hour,
     running_totals,
@@ -157,3 +159,5 @@ def test_an_identifier_has_at_most_a_hundred_characters_and_is_one_versions_own(
     assert first != second
     assert max(len(first), len(second)) <= 100
     assert (first == f"meterline:{subscription_id}:3:7:{int(BEGAN.timestamp())}:1") is not is_hashed
+    said = [Named(subscription_id, 3, 7, BEGAN, version) for version in (1, 2)]
+    assert [named_by(first), named_by(second)] == ([None, None] if is_hashed else said)
