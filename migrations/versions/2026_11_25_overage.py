@@ -75,7 +75,6 @@ def _create_items() -> None:
         "metered_items",
         sa.Column("tenant_id", sa.Integer(), nullable=False),
         sa.Column("provider_subscription_id", sa.Text(), nullable=False),
-        sa.Column("package_key", sa.BigInteger(), nullable=False),
         sa.Column("feature_key", sa.BigInteger(), nullable=False),
         sa.Column("user_key", sa.BigInteger(), nullable=False),
         sa.Column("provider_item_id", sa.Text(), nullable=False),
@@ -88,12 +87,6 @@ def _create_items() -> None:
         sa.Column("leased_until", _MOMENT, nullable=True),
         sa.Column("compared_at", _MOMENT, nullable=True),
         sa.ForeignKeyConstraint(
-            ["tenant_id", "package_key"],
-            ["packages.tenant_id", "packages.key"],
-            name="fk_metered_items_tenant_id_package_key_packages",
-            ondelete="CASCADE",
-        ),
-        sa.ForeignKeyConstraint(
             ["tenant_id", "feature_key"],
             ["features.tenant_id", "features.key"],
             name="fk_metered_items_tenant_id_feature_key_features",
@@ -104,11 +97,8 @@ def _create_items() -> None:
             ["users.tenant_id", "users.key"],
             name="fk_metered_items_tenant_id_user_key_users",
         ),
-        sa.PrimaryKeyConstraint(
-            "tenant_id", "provider_subscription_id", "package_key", "feature_key", name="pk_metered_items"
-        ),
+        sa.PrimaryKeyConstraint("tenant_id", "provider_subscription_id", "feature_key", name="pk_metered_items"),
     )
-    op.create_index("ix_metered_items_tenant_id_package_key", "metered_items", ["tenant_id", "package_key"])
     op.create_index("ix_metered_items_pair", "metered_items", ["tenant_id", "user_key", "feature_key"])
     op.create_index("ix_metered_items_tenant_id_feature_key", "metered_items", ["tenant_id", "feature_key"])
     op.create_index(
@@ -124,7 +114,6 @@ def _create_reports() -> None:
         "meter_reports",
         sa.Column("tenant_id", sa.Integer(), nullable=False),
         sa.Column("provider_subscription_id", sa.Text(), nullable=False),
-        sa.Column("package_key", sa.BigInteger(), nullable=False),
         sa.Column("feature_key", sa.BigInteger(), nullable=False),
         sa.Column("starts_at", _MOMENT, nullable=False),
         sa.Column("version", sa.Integer(), nullable=False),
@@ -137,20 +126,14 @@ def _create_reports() -> None:
         sa.Column("created_at", _MOMENT, nullable=False),
         sa.Column("sent_at", _MOMENT, nullable=True),
         sa.ForeignKeyConstraint(
-            ["tenant_id", "provider_subscription_id", "package_key", "feature_key"],
-            [
-                "metered_items.tenant_id",
-                "metered_items.provider_subscription_id",
-                "metered_items.package_key",
-                "metered_items.feature_key",
-            ],
+            ["tenant_id", "provider_subscription_id", "feature_key"],
+            ["metered_items.tenant_id", "metered_items.provider_subscription_id", "metered_items.feature_key"],
             name="fk_meter_reports_metered_items",
             ondelete="CASCADE",
         ),
         sa.PrimaryKeyConstraint(
             "tenant_id",
             "provider_subscription_id",
-            "package_key",
             "feature_key",
             "starts_at",
             "version",
