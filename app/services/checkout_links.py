@@ -11,7 +11,7 @@ from app import clock, jobs, models
 from app.contract.actors import Actor
 from app.contract.billing import GenerateSubscriptionLink, SubscriptionLink
 from app.db import transaction
-from app.domain.billing import BillingTemplateStatus, SubscriptionLinkStatus, link_id_of
+from app.domain.billing import BillingTemplateStatus, SubscriptionLinkStatus, customer_id_of, link_id_of
 from app.domain.subscribing import check_owes_nothing, check_subscribable
 from app.errors import SubscriptionLinkError, SubscriptionLinkNotFoundError, UserNotFoundError
 from app.queries import billing as template_queries
@@ -166,6 +166,8 @@ def _fingerprint(
     # A hash, because two URLs may be longer than what an index takes.
     wish = [
         user and user.key,
+        # On a page for nobody they would become a second customer, and on one for a customer who is gone nobody can pay.
+        user and customer_id_of(user.billing_id),
         template.key,
         template.price_id,
         command.success_url,

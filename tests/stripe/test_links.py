@@ -276,3 +276,23 @@ async def test_who_has_just_paid_gets_the_page_that_is_paid_or_none_and_never_an
     copy_subscription(links.market.gateway, paid["subscription"])
     with pytest.raises(SubscriptionError, match="multiple tiers"):
         links.asked("pro")
+
+
+async def test_a_page_is_given_again_only_to_the_customer_that_it_is_for(links: Links) -> None:
+    shop, dashboard = links.market.shop, links.market.dashboard
+    shop.package("free", counted(1))
+    shop.subscribe("free")
+    for_nobody = links.opened("boost")
+    first, second = (dashboard.customers.create({"email": "ada@example.com"}).id for _ in range(2))
+    update_user(shop.actor, "ada", UpdateUser(billing_id=first))
+    for_first = links.opened("boost")
+    assert links.opened("boost") == for_first
+    dashboard.customers.delete(first)
+    await links.market.hear()
+    assert links.asked("boost").id == for_nobody
+    update_user(shop.actor, "ada", UpdateUser(billing_id=second))
+    for_second = links.opened("boost")
+    assert [links.page(each)["customer"] for each in (for_nobody, for_first, for_second)] == [None, first, second]
+    links.pay(for_second)
+    await links.market.hear()
+    assert (links.states(for_second), links.market.may(9_000)) == (["PAID"], True)
