@@ -384,8 +384,15 @@ class BillingGateway(Protocol):
     def invoice(self, invoice_id: str) -> Invoice: ...
     def invoices(self, *, subscription_id: str | None = None, after: str | None = None) -> Page[Invoice]: ...
 
-    def events(self, *, types: Sequence[str], created_from: datetime, after: str | None = None) -> Page[BillingEvent]:
-        """What happened since, newest first; the provider keeps 30 days. At most 20 types."""
+    def events(
+        self,
+        *,
+        types: Sequence[str],
+        created_from: datetime,
+        created_before: datetime | None = None,
+        after: str | None = None,
+    ) -> Page[BillingEvent]:
+        """What happened since and before then, newest first; the provider keeps 30 days. At most 20 types."""
 
     def create_portal_session(self, customer_id: str, *, return_url: str) -> PortalSession:
         """A page on which a customer looks after payment methods and subscriptions."""

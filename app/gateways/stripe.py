@@ -225,14 +225,19 @@ class StripeGateway:
         return _page(self._api.invoices.list, stripe_objects.invoice, after, subscription=subscription_id)
 
     def events(
-        self, *, types: Sequence[str], created_from: datetime, after: str | None = None
+        self,
+        *,
+        types: Sequence[str],
+        created_from: datetime,
+        created_before: datetime | None = None,
+        after: str | None = None,
     ) -> billing.Page[billing.BillingEvent]:
         return _page(
             self._api.events.list,
             stripe_objects.event,
             after,
             types=list(types),
-            created=stripe_requests.since(created_from),
+            created=stripe_requests.since(created_from, created_before),
         )
 
     def create_portal_session(self, customer_id: str, *, return_url: str) -> billing.PortalSession:

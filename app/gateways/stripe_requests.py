@@ -12,9 +12,10 @@ def given(content: Mapping[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in content.items() if value is not None}
 
 
-def since(moment: datetime | None) -> dict[str, int] | None:
-    """A filter for what was made at a moment or later."""
-    return None if moment is None else {"gte": int(moment.timestamp())}
+def since(moment: datetime | None, until: datetime | None = None) -> dict[str, int] | None:
+    """A filter for what was made at a moment or later, and before another."""
+    bounds = given({"gte": moment, "lt": until})
+    return {name: int(bound.timestamp()) for name, bound in bounds.items()} or None
 
 
 def recurring(new: billing.NewPrice) -> dict[str, Any] | None:

@@ -3,6 +3,7 @@
 It needs no worker. Without `repair` nothing is written.
 """
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -87,7 +88,7 @@ def _tried(event_id: str) -> Outcome:
 
 def _caught_up(gateway: BillingGateway, tried: set[str], *, repair: bool) -> Iterator[Part]:
     if repair:
-        catch_up_events()
+        catch_up_events(run_seconds=math.inf)
         yield from _handled(Step.EVENTS, "event did not come", tried, repair=True)
         return
     done, since = 0, read_from(gateway)

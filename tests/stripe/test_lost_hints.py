@@ -75,6 +75,8 @@ async def test_only_what_is_missing_is_new_and_the_next_look_begins_ten_minutes_
 
 
 async def test_pages_are_read_to_the_end(pro: Market) -> None:
+    with transaction() as session:
+        inbox.note_seen(session, CURSOR, clock.now())
     pro.double.world.break_webhooks(WebhookFaults(drop_rate=1.0))
     subscription_id = await pro.buy("pro")
     for number in range(150):
@@ -82,6 +84,33 @@ async def test_pages_are_read_to_the_end(pro: Market) -> None:
     assert catch_up_events() == 153
     assert pro.waiting() == 153
     assert len([each for each in pro.double.world.requests() if "/v1/events" in str(each)]) == 2
+
+
+async def test_what_was_read_of_a_long_time_is_not_read_again_when_a_run_ends_early(pro: Market) -> None:
+    """As it does when the account is so large that a job is not given the time to read all of it."""
+    began = clock.now()
+    with transaction() as session:
+        inbox.note_seen(session, CURSOR, began)
+    pro.double.world.break_webhooks(WebhookFaults(drop_rate=1.0))
+    subscription_id = await pro.buy("pro")
+    for number in range(4):
+        pro.double.world.arrange_end(subscription_id, at_period_end=number % 2 == 0)
+        pro.double.world.advance(5 * 86_400)
+    read_until = []
+    with freeze_time(began + timedelta(days=21)):
+        found = [catch_up_events(run_seconds=0)]
+        read_until.append(seen_until())
+        pro.double.world.set_down(down=True)
+        with pytest.raises(BillingUnavailableError):
+            catch_up_events(run_seconds=0)
+        pro.double.world.set_down(down=False)
+        for _ in range(2):
+            found.append(catch_up_events(run_seconds=0))
+            read_until.append(seen_until())
+    first = began - timedelta(minutes=10)
+    assert found == [5, 1, 1]
+    assert read_until[:2] == [first + timedelta(days=7), first + timedelta(days=14) - timedelta(minutes=10)]
+    assert (pro.waiting(), (read_until[2] or first) > began + timedelta(days=20)) == (7, True)
 
 
 async def test_a_look_that_fails_begins_again_where_it_began(pro: Market) -> None:
