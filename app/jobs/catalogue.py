@@ -15,7 +15,11 @@ class Queue(StrEnum):
     DEFAULT = "default"
     """What customers wait for: resets, subscriptions, webhooks."""
     STRIPE = "stripe"
-    """What waits for Stripe."""
+    """What somebody waits for that Stripe has to do."""
+    STRIPE_EVENTS = "stripe-events"
+    """What Stripe told: thousands at once when many subscriptions are renewed."""
+    STRIPE_SWEEPS = "stripe-sweeps"
+    """What looks through everything at Stripe, for minutes."""
     MAINTENANCE = "maintenance"
     """What nobody waits for."""
 
@@ -71,7 +75,7 @@ CLOSE_OTHER_LINKS = Job(
     "closes a buyer's other pages for base packages, so that nobody pays twice",
 )
 SWEEP_LINKS = _scheduled(
-    "stripe.sweep_links", Queue.STRIPE, "looks at Stripe for what was paid by links, if no event told of it"
+    "stripe.sweep_links", Queue.STRIPE_SWEEPS, "looks at Stripe for what was paid by links, if no event told of it"
 )
 ACT_ON_REQUEST = Job("stripe.act_on_request", Queue.STRIPE, "has Stripe cancel or change a subscription that it bills")
 SWEEP_REQUESTS = _scheduled(
@@ -86,29 +90,35 @@ ADJUST_OVERAGE = Job(
 )
 MAKE_PORTAL_LINK = Job("stripe.make_portal_link", Queue.STRIPE, "has Stripe make a page of the customer portal")
 DROP_PORTAL_LINKS = _scheduled("stripe.drop_portal_links", Queue.STRIPE, "forgets links to the customer portal")
-HANDLE_STRIPE_EVENT = Job("stripe.handle_event", Queue.STRIPE, "does what an event of Stripe's is a hint of")
+HANDLE_STRIPE_EVENT = Job("stripe.handle_event", Queue.STRIPE_EVENTS, "does what an event of Stripe's is a hint of")
 REQUEUE_STRIPE_INBOX = _scheduled(
     "stripe.requeue_inbox",
-    Queue.STRIPE,
+    Queue.STRIPE_EVENTS,
     "has events of Stripe's handled whose message was lost, or that wait to be repeated",
 )
 CATCH_UP_STRIPE_EVENTS = _scheduled(
-    "stripe.catch_up_events", Queue.STRIPE, "asks Stripe for events whose webhook did not come"
+    "stripe.catch_up_events", Queue.STRIPE_SWEEPS, "asks Stripe for events whose webhook did not come"
 )
 COMPARE_SUBSCRIPTIONS = _scheduled(
-    "stripe.compare_subscriptions", Queue.STRIPE, "compares all subscriptions with Stripe's, and copies what differs"
+    "stripe.compare_subscriptions",
+    Queue.STRIPE_SWEEPS,
+    "compares all subscriptions with Stripe's, and copies what differs",
 )
 CHECK_PRICES = _scheduled(
-    "stripe.check_prices", Queue.STRIPE, "takes billing templates off sale whose price Stripe does not sell any more"
+    "stripe.check_prices",
+    Queue.STRIPE_SWEEPS,
+    "takes billing templates off sale whose price Stripe does not sell any more",
 )
 REPORT_OVERAGE = _scheduled(
-    "stripe.report_overage", Queue.STRIPE, "works out the overage of hours that are over, for Stripe's meters"
+    "stripe.report_overage", Queue.STRIPE_SWEEPS, "works out the overage of hours that are over, for Stripe's meters"
 )
 SEND_METER_REPORTS = _scheduled(
-    "stripe.send_meter_reports", Queue.STRIPE, "tells Stripe's meters of overage, and tries again what did not arrive"
+    "stripe.send_meter_reports",
+    Queue.STRIPE_SWEEPS,
+    "tells Stripe's meters of overage, and tries again what did not arrive",
 )
 COMPARE_OVERAGE = _scheduled(
-    "stripe.compare_overage", Queue.STRIPE, "compares what Stripe's meters have counted with what they were told"
+    "stripe.compare_overage", Queue.STRIPE_SWEEPS, "compares what Stripe's meters have counted with what they were told"
 )
 MAKE_PARTITIONS = _scheduled("maintenance.make_partitions", Queue.MAINTENANCE, "makes the ledger's next months")
 PRUNE = _scheduled("maintenance.prune", Queue.MAINTENANCE, "drops what is older than the retention settings keep")

@@ -202,8 +202,8 @@ def test_without_a_key_nothing_is_compared(product: str) -> None:
         assert compare_subscriptions().handled == 0
 
 
-def test_both_jobs_are_for_the_queue_of_stripe() -> None:
-    assert {jobs.COMPARE_SUBSCRIPTIONS.queue, jobs.CHECK_PRICES.queue} == {jobs.Queue.STRIPE}
+def test_both_jobs_are_for_the_queue_of_those_that_take_minutes() -> None:
+    assert {jobs.COMPARE_SUBSCRIPTIONS.queue, jobs.CHECK_PRICES.queue} == {jobs.Queue.STRIPE_SWEEPS}
 
 
 def many(market: Market, count: int) -> None:

@@ -83,3 +83,22 @@ def test_what_was_asked_for_while_the_broker_was_away_is_found_by_the_sweeps(
     stage.start("worker", "beat", **asking, **sweeps)
     stage.until(lambda: is_active(shop))
     assert len(stripe.objects("price")) == 1
+
+
+def test_whoever_waits_for_a_page_does_not_wait_for_all_of_what_stripe_has_told_before(
+    stage: Stage, shop: Tenant, asking: dict[str, str]
+) -> None:
+    sell(shop)
+    assert jobs.wait_until_sent(10)
+    worker = stage.start("worker", **asking)
+    stage.until(lambda: is_active(shop))
+    worker.stop(grace_seconds=0)
+    # As on a first of the month, when all subscriptions are renewed.
+    for number in range(1_000):
+        jobs.send(jobs.HANDLE_STRIPE_EVENT, f"evt_{number}")
+    assert jobs.wait_until_sent(30)
+    link_id = ask(shop)
+    assert jobs.wait_until_sent(10)
+    stage.start("worker", **asking)
+    stage.until(lambda: is_open(shop, link_id))
+    assert stage.sent().count(jobs.HANDLE_STRIPE_EVENT.name) > 500
