@@ -56,6 +56,7 @@ def write_copy(
     if found.status is StripeStatus.UNKNOWN:
         log.error("stripe.status_unknown", subscription_id=found.id)
     rows = {row.provider_item_id: row for row in queries.copies_of(session, owner.tenant_id, found.id)}
+    late = next((row for row in rows.values() if row.status is SubscriptionStatus.PAST_DUE), None)
     # Our tag says what was bought first, and nothing of what came later.
     packages = _packages(session, owner.tenant_id, found, None if rows else tags.get(billing_tags.PACKAGE))
     news: list[News] = []
@@ -69,7 +70,7 @@ def write_copy(
             if _copy(row, found, item, before, now):
                 news.append((_type_of_change(row), row))
         elif package_key is not None:
-            row = _new_row(owner, found, item, package_key, now)
+            row = _new_row(owner, found, item, package_key, late, now)
             _copy(row, found, item, _told(row), now)
             # One by one, so that the ids grow in the order of the items.
             session.add(row)
@@ -118,15 +119,21 @@ def _package_key(
 
 
 def _new_row(
-    owner: models.User, found: ProviderSubscription, item: SubscriptionItem, package_key: int, now: datetime
+    owner: models.User,
+    found: ProviderSubscription,
+    item: SubscriptionItem,
+    package_key: int,
+    late: models.Subscription | None,
+    now: datetime,
 ) -> models.Subscription:
+    """`late`: another item's. The bill that was not paid is that of the whole subscription, and so is its grace."""
     status = status_of(found.status)
     return models.Subscription(
         tenant_id=owner.tenant_id,
         user_key=owner.key,
         package_key=package_key,
         status=status,
-        grace_ends_at=grace_end(None, status, now, settings().past_due_grace_days),
+        grace_ends_at=grace_end(late, status, now, settings().past_due_grace_days),
         provider=PROVIDER,
         provider_subscription_id=found.id,
         provider_item_id=item.id,

@@ -152,7 +152,7 @@ def change(billing: BillingGateway, wish: Wish, found: ProviderSubscription) -> 
     """Give the item the price of the package that is wanted, or that of the present one back.
 
     Raises:
-        SubscriptionError: it is over or will be by then, or there is no one price for it.
+        SubscriptionError: it is over or will be by then, or there is no one price for it, or it is that of the present package.
         BillingError: Stripe does not do it, or not now.
     """
     item = _item(wish, found)
@@ -162,6 +162,12 @@ def change(billing: BillingGateway, wish: Wish, found: ProviderSubscription) -> 
         _set_price(billing, wish, item, Prices(wish.price_id or item.price.id), prorate=False)
         return
     prices = _prices(wish, item, found)
+    if prices.price_id == wish.price_id:
+        # Nothing would change at Stripe, so our copy would stay what it is.
+        raise SubscriptionError(
+            f"Cannot change to package {wish.package_id}: it has the price that subscription {wish.subscription_id} has now, "
+            "so Stripe cannot tell the two apart."
+        )
     if wish.at_period_end:
         _arrange(billing, wish, item, prices, ends=_ends_by(found, item.period_end))
     elif item.price.id == wish.arranged_price_id:

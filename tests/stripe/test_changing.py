@@ -334,6 +334,24 @@ async def test_a_price_that_was_another_packages_is_for_the_one_that_it_is_on_sa
     assert (work(pro), pro.states()) == (1, [("squad", "ACTIVE")])
 
 
+@pytest.mark.parametrize("at_period_end", [False, True])
+async def test_a_package_with_the_price_of_the_present_one_cannot_be_changed_to(
+    pro: Market, *, at_period_end: bool
+) -> None:
+    await pro.buy("pro")
+    pro.change("UPDATE billing_templates SET id = 'of-pro' WHERE price_id = :id", id=pro.prices["pro"])
+    pro.shop.package("pro-of-next-year", counted(2_000))
+    pro.link("pro-of-next-year", pro.prices["pro"])
+    pro.shop.change(the_one(pro), "pro-of-next-year", at_period_end=at_period_end)
+    assert (work(pro), pro.states()) == (1, [("pro", "ACTIVE")])
+    ((_, status, error),) = requests(pro)
+    assert (status, error) == (
+        "REFUSED",
+        f"Cannot change to package pro-of-next-year: it has the price that subscription {the_one(pro)} has now, so Stripe "
+        "cannot tell the two apart.",
+    )
+
+
 async def test_the_rules_of_changes_hold_for_what_is_billed(pro: Market) -> None:
     pro.sell("boost", 50, is_addon=True, is_once=True)
     await pro.buy("pro")

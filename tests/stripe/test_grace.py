@@ -143,6 +143,18 @@ def test_each_late_payment_has_a_grace_of_its_own(pro: Metering) -> None:
     assert written(pro) == [("PAST_DUE", again + timedelta(days=3))]
 
 
+def test_an_item_in_the_place_of_another_has_no_grace_of_its_own(pro: Metering) -> None:
+    fail(pro)
+    pro.move_to(RENEWED + timedelta(days=2))
+    (item,) = pro.market.gateway.subscription(pro.subscription_id).items
+    swapped = [{"id": item.id, "deleted": True}, {"price": item.price.id, "quantity": 1}]
+    pro.market.dashboard.subscriptions.update(pro.subscription_id, params={"items": swapped})
+    pro.copy()
+    assert written(pro) == [("CANCELLED", GRACE_ENDS), ("PAST_DUE", GRACE_ENDS)]
+    pro.move_to(GRACE_ENDS)
+    assert not pro.market.may()
+
+
 @pytest.mark.parametrize("closed_at", [RENEWED, GRACE_ENDS - MILLISECOND, GRACE_ENDS, GRACE_ENDS + timedelta(days=2)])
 def test_a_period_is_closed_by_the_same_terms_in_the_grace_and_after_it(pro: Metering, closed_at: datetime) -> None:
     fail(pro)
