@@ -164,9 +164,11 @@ def _settle(wish: _Wish, status: BillingTemplateStatus, error: str | None, price
             row.price_id, row.product_id = price.id, price.product_id
             row.amount_minor, row.currency = price.amount_minor, price.currency
             row.interval = price.interval and price.interval.value
-        # One that was switched off meanwhile stays off.
+        # One that was switched off meanwhile stays off. One that was on sale before is only off sale again: somebody may pay its
+        # price for the package still, and it is back as soon as Stripe sells it.
         if row.status is BillingTemplateStatus.PENDING:
-            row.status, row.error = status, error
+            was_made = price is None and row.price_id is not None and row.amount_minor is not None
+            row.status, row.error = (BillingTemplateStatus.INACTIVE if was_made else status), error
     log.info("stripe.template_settled", tenant_id=wish.tenant_id, status=status.value)
 
 

@@ -108,13 +108,24 @@ def test_what_stripe_took_off_sale_is_looked_up_when_its_owner_switches_it_on(pr
     price_id = pro.prices["pro"]
     archive(pro)
     checked()
-    for active, status in ((False, "FAILED"), (True, "ACTIVE")):
+    for active, status in ((False, "INACTIVE"), (True, "ACTIVE")):
         archive(pro, active=active)
         view = update_billing_template(pro.shop.actor, f"template-{price_id}", UpdateBillingTemplate(active=True))
         assert view.status == "PENDING"
         ((key,),) = pro.ask("SELECT key FROM billing_templates WHERE tenant_id = :tenant_id")
         make_template(pro.shop.actor.tenant_id, key, pro.gateway)
         assert template(pro)[0] == status
+
+
+async def test_what_could_not_be_switched_on_is_back_when_stripe_sells_it(pro: Market) -> None:
+    archive(pro)
+    checked()
+    update_billing_template(pro.shop.actor, f"template-{pro.prices['pro']}", UpdateBillingTemplate(active=True))
+    ((key,),) = pro.ask("SELECT key FROM billing_templates WHERE tenant_id = :tenant_id")
+    make_template(pro.shop.actor.tenant_id, key, pro.gateway)
+    archive(pro, active=True)
+    await pro.hear()
+    assert template(pro)[:2] == ("ACTIVE", None)
 
 
 def test_a_price_for_overage_is_on_sale_until_it_is_archived(metering: Metering) -> None:
