@@ -85,7 +85,9 @@ def _read(gateway: BillingGateway, since: datetime) -> tuple[int, datetime | Non
             with transaction() as session:
                 found += keep(session, events) if events else 0
     with transaction() as session:
-        queries.note_seen(session, _cursor(gateway), until or max(newest or began - _QUIET, began - _QUIET))
+        # Not further than now: the double's clock may be ahead by weeks, and Stripe itself may take its place.
+        seen = until or min(max(newest or began - _QUIET, began - _QUIET), began)
+        queries.note_seen(session, _cursor(gateway), seen)
     return found, until
 
 

@@ -124,6 +124,20 @@ async def test_a_look_that_fails_begins_again_where_it_began(pro: Market) -> Non
     assert catch_up_events() == 3
 
 
+async def test_events_of_the_future_do_not_keep_those_of_now_from_being_found(pro: Market) -> None:
+    """As when Stripe takes the place of a double on which time went on faster."""
+    pro.shop.user("bob")
+    pro.double.world.break_webhooks(WebhookFaults(drop_rate=1.0))
+    await pro.buy("pro")
+    pro.double.world.advance(40 * 86_400)
+    catch_up_events()
+    pro.double.world.advance(-40 * 86_400)
+    await pro.buy("pro", user_id="bob")
+    assert catch_up_events() > 0
+    handle_all(pro)
+    assert pro.states("bob") == [("pro", "ACTIVE")]
+
+
 async def test_a_gap_that_stripe_does_not_remember_is_told(pro: Market) -> None:
     with transaction() as session:
         inbox.note_seen(session, CURSOR, datetime.now(UTC) - timedelta(days=31))
