@@ -5,11 +5,11 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 from sqlalchemy.orm import aliased
-from sqlmodel import Session, col, delete, select
+from sqlmodel import Session, col, delete, or_, select
 
 from app.domain.billing import BillingTemplateStatus
 from app.domain.subscribing import PackageStatus, Sellable
-from app.models import BillingTemplate, Feature, Package, PackageBase, PackageFeature
+from app.models import BillingTemplate, Feature, Package, PackageBase, PackageFeature, Subscription
 from app.queries.pages import page_after
 
 
@@ -127,6 +127,15 @@ def is_a_base(session: Session, tenant_id: int, package_key: int) -> bool:
     """Whether any add-on is restricted to it."""
     statement = select(PackageBase.addon_key).where(
         PackageBase.tenant_id == tenant_id, PackageBase.base_key == package_key
+    )
+    return session.exec(statement.limit(1)).first() is not None
+
+
+def is_subscribed_to(session: Session, tenant_id: int, package_key: int) -> bool:
+    """Whether any subscription is, was or will be to it, so far as our rows point to it."""
+    statement = select(Subscription.id).where(
+        Subscription.tenant_id == tenant_id,
+        or_(Subscription.package_key == package_key, Subscription.next_package_key == package_key),
     )
     return session.exec(statement.limit(1)).first() is not None
 

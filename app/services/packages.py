@@ -109,7 +109,8 @@ def delete_package(actor: Actor, package_id: str) -> Package:
 
     Raises:
         PackageNotFoundError: there is none with `package_id`.
-        InUseError: it was published, so subscriptions, present or past, may point to it; or add-ons are restricted to it.
+        InUseError: it was published, so subscriptions, present or past, may point to it; or some do, made at Stripe by its price;
+            or add-ons are restricted to it.
         InvalidInputError: `package_id` is no id.
     """
     with transaction() as session:
@@ -119,6 +120,9 @@ def delete_package(actor: Actor, package_id: str) -> Package:
         if queries.is_a_base(session, actor.tenant_id, row.key):
             # Without it, an add-on that goes with this base alone would go with every base.
             raise InUseError(f"Package {package_id} cannot be deleted: add-ons are restricted to it.")
+        if queries.is_subscribed_to(session, actor.tenant_id, row.key):
+            # Who pays its price at Stripe has it, published or not.
+            raise InUseError(f"Package {package_id} cannot be deleted: somebody has subscribed to it at Stripe.")
         view = _view(session, row)
         session.delete(row)
     return view

@@ -11,9 +11,11 @@ from app import clock
 from app.contract.users import CreateUser, UpdateUser
 from app.domain.billing import BillingTemplateStatus
 from app.domain.webhooks import WebhookEventType
+from app.errors import InUseError
 from app.gateways.account_limits import limits_for
 from app.gateways.billing import Lane, SubscriptionChange
 from app.services import tenants, users
+from app.services.packages import delete_package
 from app.services.stripe_events import handle_event
 from app.services.stripe_subscriptions import copy_subscription
 from app.services.usage_resets import reset_due
@@ -388,3 +390,14 @@ async def test_of_25_items_each_is_a_subscription_and_none_that_was_not_told_at_
     assert pro.states() == [("pro", "ACTIVE"), *[("extra", "ACTIVE")] * 24]
     quantities = "SELECT quantity FROM subscriptions WHERE tenant_id = :tenant_id ORDER BY id"
     assert pro.ask(quantities) == [(1,), *[(number,) for number in range(1, 25)]]
+
+
+async def test_a_draft_whose_price_somebody_pays_at_stripe_is_theirs_and_cannot_be_deleted(pro: Market) -> None:
+    pro.shop.draft("beta", counted(5))
+    pro.prices["beta"] = pro.new_price("beta")
+    pro.link("beta", pro.prices["beta"])
+    await pro.buy("beta")
+    with pytest.raises(InUseError) as refused:
+        delete_package(pro.shop.actor, "beta")
+    assert refused.value.message == "Package beta cannot be deleted: somebody has subscribed to it at Stripe."
+    assert (pro.states(), pro.may(5)) == ([("beta", "ACTIVE")], True)
