@@ -82,12 +82,24 @@ def requeue() -> Swept:
     Raises:
         OverloadedError: the database is busy or away.
     """
+    room = _room()
+    if not room:
+        return Swept(handled=0, set_aside=0, more=False)
     with transaction() as session:
         now = clock.now()
-        due = queries.take_due(session, now, now + _REQUEUE_AFTER, _BATCH)
+        due = queries.take_due(session, now, now + _REQUEUE_AFTER, room)
         for event_id in due:
             jobs.enqueue(session, jobs.HANDLE_STRIPE_EVENT, event_id)
-    return Swept(handled=len(due), set_aside=0, more=len(due) == _BATCH)
+    return Swept(handled=len(due), set_aside=0, more=len(due) == room)
+
+
+def _room() -> int:
+    """How many messages may be sent again. While many wait, those of what is due are most likely among them: with another each,
+    for as long as a backlog lasts, there would soon be many times as many, and the broker would be full.
+    """
+    found = jobs.messages()
+    waiting = found.waiting[jobs.HANDLE_STRIPE_EVENT.queue] if found else 0
+    return max(0, _BATCH - waiting)
 
 
 def drop_old() -> int:

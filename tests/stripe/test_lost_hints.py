@@ -6,15 +6,17 @@ import pytest
 from freezegun import freeze_time
 from structlog.testing import capture_logs
 
-from app import clock
+from app import clock, jobs
 from app.db import transaction
 from app.gateways.billing_errors import BillingUnavailableError
 from app.gateways.stripe_double.deliveries import WebhookFaults
+from app.jobs import celery_app
 from app.queries import stripe_inbox as inbox
 from app.queries.stripe_backlog import last_webhook_at
 from app.services.stripe_catch_up import catch_up_events
 from app.services.stripe_events import handle_event
 from app.services.stripe_inbox import drop_old, requeue, take
+from app.services.sweeps import Swept
 from tests.environment import environment
 from tests.stripe.market import Market, event_ids
 
@@ -26,9 +28,16 @@ def pro(market: Market) -> Market:
     """Nothing of other tests waits, and Stripe was never asked for events before."""
     market.change("UPDATE stripe_inbox SET next_attempt_at = NULL")
     market.change("DELETE FROM stripe_cursors")
+    forget_messages()
     market.sell("pro", 1_000)
     market.shop.user()
     return market
+
+
+def forget_messages() -> None:
+    assert jobs.wait_until_sent(5)
+    with celery_app.sender().connection_for_read() as connection:
+        connection.default_channel.client.delete(jobs.Queue.STRIPE_EVENTS)
 
 
 def seen_until() -> datetime | None:
@@ -170,6 +179,20 @@ async def test_an_event_whose_message_was_lost_is_sent_again_after_two_minutes_a
     with freeze_time(now + timedelta(days=2)):
         assert requeue().handled == 0
     assert pro.states() == [("pro", "ACTIVE")]
+
+
+async def test_while_many_messages_wait_none_is_sent_again_and_what_was_lost_is_found_afterwards(pro: Market) -> None:
+    pro.double.world.pay(pro.checkout("pro").id)
+    (*_, last) = await pro.arrived()
+    take(last.body, last.signature)
+    forget_messages()
+    for number in range(1_000):
+        jobs.send(jobs.HANDLE_STRIPE_EVENT, f"evt_of_a_long_backlog_{number}")
+    assert jobs.wait_until_sent(20)
+    with freeze_time(datetime.now(UTC) + timedelta(minutes=3)):
+        assert requeue() == Swept(handled=0, set_aside=0, more=False)
+        forget_messages()
+        assert requeue() == Swept(handled=1, set_aside=0, more=False)
 
 
 async def test_each_failure_doubles_the_wait_up_to_a_quarter_of_an_hour(pro: Market) -> None:
