@@ -82,7 +82,7 @@ def test_what_is_late_is_told_to_people_and_to_programs(time: FrozenDateTimeFact
     assert programs.exit_code == 1
     told = json.loads(programs.stdout)
     assert told["problems"] == ["no worker answers", problem]
-    assert set(told["messages"]["waiting"]) == {"default", "stripe", "maintenance"}
+    assert set(told["messages"]["waiting"]) == set(jobs.Queue)
     assert told["records"]["backlogs"][0] == {
         "kind": "counters",
         "job": "usage.reset_due",

@@ -43,6 +43,9 @@ class Subscription(SQLModel, table=True):
         Index(None, "tenant_id", "next_package_key"),
         Index("ix_subscriptions_tenant_id_due_at", "tenant_id", "due_at", postgresql_where=text("due_at IS NOT NULL")),
         Index(
+            "ix_subscriptions_tenant_id_second_base", "tenant_id", "updated_at", postgresql_where=text("is_second_base")
+        ),
+        Index(
             "uq_subscriptions_provider_item",
             "tenant_id",
             "provider_subscription_id",

@@ -9,7 +9,9 @@ from app.queries.backlog import COUNTED_MAX, Counted
 
 
 class StripeKind(StrEnum):
-    """Rows that Stripe, or a worker that asks it, has something to do with. Of those that FAILED nothing more will come."""
+    """Rows that Stripe, or a worker that asks it, has something to do with. With those that FAILED, and with users who pay for a
+    second base package, an operator has.
+    """
 
     EVENTS = "events"
     REQUESTS = "requests"
@@ -17,6 +19,7 @@ class StripeKind(StrEnum):
     UNPAID_LINKS = "unpaid_links"
     TEMPLATES = "templates"
     FAILED_TEMPLATES = "failed_templates"
+    SECOND_BASES = "second_bases"
 
 
 # (table, since when, which rows). Events have no tenant yet. An unpaid link has a time to be looked at, and so an index.
@@ -26,6 +29,7 @@ _ROWS = {
     StripeKind.UNPAID_LINKS: ("checkout_links", "updated_at", "r.status = 'UNPAID' AND r.look_at IS NOT NULL"),
     StripeKind.TEMPLATES: ("billing_templates", "created_at", "r.status = 'PENDING'"),
     StripeKind.FAILED_TEMPLATES: ("billing_templates", "created_at", "r.status = 'FAILED'"),
+    StripeKind.SECOND_BASES: ("subscriptions", "updated_at", "r.is_second_base"),
 }
 _EVENTS = f"""
 SELECT count(*), min(at) FROM (

@@ -175,6 +175,9 @@ def _problems(
         if one.is_late and one.oldest_at
     ]
     found += _late_at_stripe(records, now)
+    second_bases = records.waiting_for_stripe[StripeKind.SECOND_BASES]
+    if second_bases.since:
+        found.append(f"{second_bases.count:,} users pay for a second base package")
     if records.rows_set_aside.count:
         found.append(f"{records.rows_set_aside.count} rows could not be done and are set aside")
     if records.books_differences:

@@ -240,7 +240,19 @@ def test_links_and_requests_that_wait_are_counted(time: FrozenDateTimeFactory) -
         StripeKind.UNPAID_LINKS: Counted(1, BEGUN - timedelta(days=3)),
         StripeKind.TEMPLATES: Counted(1, BEGUN),
         StripeKind.FAILED_TEMPLATES: Counted(0, None),
+        StripeKind.SECOND_BASES: Counted(0, None),
     }
+    assert look().problems == []
+
+
+def test_who_pays_for_a_second_base_package_is_a_problem_until_one_is_over(time: FrozenDateTimeFactory) -> None:
+    do_all_jobs()
+    shop = stocked()
+    flag = "UPDATE subscriptions SET is_second_base = :flag WHERE tenant_id = :t"
+    execute(flag, t=shop.actor.tenant_id, flag=True)
+    assert records().waiting_for_stripe[StripeKind.SECOND_BASES] == Counted(1, BEGUN)
+    assert look().problems == ["1 users pay for a second base package"]
+    execute(flag, t=shop.actor.tenant_id, flag=False)
     assert look().problems == []
 
 
