@@ -2,7 +2,7 @@
 
 from datetime import datetime
 
-from app.domain.subscribing import SubscriptionStatus
+from app.domain.subscribing import OVER_STATUSES, SubscriptionStatus
 
 # PAUSED is a trial that ended without a card to charge: it gives no access until there is one. That nothing is collected for a
 # while (`pause_collection`) is no status at Stripe, and takes no access away.
@@ -16,7 +16,6 @@ _STATUSES = {
     "incomplete_expired": SubscriptionStatus.INCOMPLETE_EXPIRED,
     "canceled": SubscriptionStatus.CANCELLED,
 }
-_OVER = (SubscriptionStatus.CANCELLED, SubscriptionStatus.INCOMPLETE_EXPIRED)
 
 
 def status_of(stripe_status: str) -> SubscriptionStatus:
@@ -36,6 +35,6 @@ def end_of(
 
     `at_period_end`: the end of the running period, if it is to end with that. `now` is for one that is over without a date.
     """
-    if status in _OVER:
+    if status in OVER_STATUSES:
         return ended_at or now
     return cancel_at or at_period_end

@@ -33,6 +33,9 @@ class SubscriptionStatus(StrEnum):
 # (`domain.subscription_dates`).
 LIVE_STATUSES = (SubscriptionStatus.ACTIVE, SubscriptionStatus.TRIALING)
 
+# Nothing comes after these.
+OVER_STATUSES = (SubscriptionStatus.CANCELLED, SubscriptionStatus.INCOMPLETE_EXPIRED)
+
 
 @dataclass(frozen=True, slots=True)
 class Sellable:

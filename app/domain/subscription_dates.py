@@ -7,10 +7,9 @@ millisecond, and stays right when no job has run for a week.
 from datetime import datetime, timedelta
 from typing import Protocol
 
-from app.domain.subscribing import LIVE_STATUSES, SubscriptionStatus
+from app.domain.subscribing import LIVE_STATUSES, OVER_STATUSES, SubscriptionStatus
 
 _KEEPING_GRACE = (SubscriptionStatus.PAST_DUE, SubscriptionStatus.CANCELLED)
-_FINISHED = (SubscriptionStatus.CANCELLED, SubscriptionStatus.INCOMPLETE_EXPIRED)
 
 
 class Dated(Protocol):
@@ -49,7 +48,7 @@ def is_over(subscription: Dated, moment: datetime) -> bool:
 
 def is_finished(subscription: Dated, moment: datetime) -> bool:
     """Whether nothing will become of it any more: of one that does not give access something still may."""
-    return subscription.status in _FINISHED or is_over(subscription, moment)
+    return subscription.status in OVER_STATUSES or is_over(subscription, moment)
 
 
 def is_live(subscription: Graced, moment: datetime) -> bool:
@@ -73,7 +72,7 @@ def grace_end(before: Graced | None, status: SubscriptionStatus, now: datetime, 
 
 def status_at(subscription: Dated, moment: datetime) -> SubscriptionStatus:
     """What its status is, with what the dates have done to it by then."""
-    if is_over(subscription, moment) and subscription.status not in _FINISHED:
+    if is_over(subscription, moment) and subscription.status not in OVER_STATUSES:
         return SubscriptionStatus.CANCELLED
     trial_ends_at = subscription.trial_ends_at
     if subscription.status is SubscriptionStatus.TRIALING and trial_ends_at is not None and trial_ends_at <= moment:

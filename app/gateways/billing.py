@@ -190,6 +190,10 @@ class ProviderSubscription:
     created_at: datetime
     live: bool
 
+    @property
+    def is_over(self) -> bool:
+        return self.status in (SubscriptionStatus.CANCELED, SubscriptionStatus.INCOMPLETE_EXPIRED)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Invoice:

@@ -13,7 +13,7 @@ from sqlmodel import Session
 from app import clock, jobs, models
 from app.db import transaction
 from app.domain.billing import SubscriptionLinkStatus, may_become, next_look
-from app.domain.subscribing import SubscriptionStatus
+from app.domain.subscribing import OVER_STATUSES
 from app.domain.webhooks import WebhookEventType
 from app.gateways.billing import BillingGateway, CheckoutSession, CheckoutStatus, PaymentStatus
 from app.queries import checkout_looks as looks
@@ -32,7 +32,6 @@ WAITED_FOR = timedelta(days=30)
 """The slowest payment methods take half of that."""
 
 _SETTLED = (PaymentStatus.PAID, PaymentStatus.NO_PAYMENT_REQUIRED)
-_OVER = (SubscriptionStatus.CANCELLED, SubscriptionStatus.INCOMPLETE_EXPIRED)
 _NOT_PAID = "The payment failed."
 _NEWS = {
     SubscriptionLinkStatus.PAID: WebhookEventType.CHECKOUT_COMPLETED,
@@ -104,7 +103,7 @@ def seen_of(
 def _is_over(session: Session, tenant_id: int, found: CheckoutSession) -> bool:
     """Whether the subscription ended before it was paid for the first time."""
     rows = copies.copies_of(session, tenant_id, _bought_id(found))
-    return bool(rows) and all(row.status in _OVER for row in rows)
+    return bool(rows) and all(row.status in OVER_STATUSES for row in rows)
 
 
 def _note_purchase(session: Session, row: models.CheckoutLink, found: CheckoutSession) -> None:

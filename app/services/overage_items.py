@@ -16,11 +16,9 @@ from sqlmodel import Session
 from app import models
 from app.domain.overage_prices import OveragePrice, Stay, is_left_over, newest_prices, not_billed
 from app.domain.subscription_dates import has_changed, is_finished, package_key_at, will_change
-from app.gateways.billing import ProviderSubscription, SubscriptionItem, SubscriptionStatus
+from app.gateways.billing import ProviderSubscription, SubscriptionItem
 from app.queries import metered_items
 from app.queries import overage_prices as queries
-
-_OVER = (SubscriptionStatus.CANCELED, SubscriptionStatus.INCOMPLETE_EXPIRED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +60,7 @@ def adjustment_of(
     """
     rows = {row.provider_item_id: row for row in copies}
     licensed = [item for item in found.items if item.price.meter_id is None]
-    if found.status in _OVER or not all(item.id in rows for item in licensed):
+    if found.is_over or not all(item.id in rows for item in licensed):
         return _NONE
     missing = _missing(session, tenant_id, found, [(item, rows[item.id]) for item in licensed], now)
     causes = sorted(f"{row.id}:{since.isoformat()}" for _, row, since in missing)

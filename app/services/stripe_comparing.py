@@ -7,13 +7,12 @@ from enum import StrEnum
 
 from app import models
 from app.clock import to_wire
-from app.domain.subscribing import SubscriptionStatus
+from app.domain.subscribing import OVER_STATUSES
 from app.domain.subscription_dates import status_at
 from app.gateways.billing import ProviderSubscription, SubscriptionItem
 from app.services.stripe_copying import terms_of
 
 NOTHING = "-"
-_OVER = (SubscriptionStatus.CANCELLED, SubscriptionStatus.INCOMPLETE_EXPIRED)
 
 
 class What(StrEnum):
@@ -64,7 +63,7 @@ def compare(
 
 def is_over(copy: models.Subscription, now: datetime) -> bool:
     """Whether it gives no access and never will again: then nobody minds what Stripe says of it."""
-    return status_at(copy, now) in _OVER
+    return status_at(copy, now) in OVER_STATUSES
 
 
 def _of_copy(

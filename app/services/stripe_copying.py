@@ -10,7 +10,7 @@ from sqlmodel import Session
 from app import clock, jobs, models
 from app.domain import billing_tags
 from app.domain.stripe_subscriptions import end_of, status_of
-from app.domain.subscribing import LIVE_STATUSES, SubscriptionStatus
+from app.domain.subscribing import LIVE_STATUSES, OVER_STATUSES, SubscriptionStatus
 from app.domain.subscription_dates import grace_end, status_at
 from app.domain.webhooks import WebhookEventType
 from app.gateways.billing import Metadata, ProviderSubscription, SubscriptionItem
@@ -28,7 +28,6 @@ from app.settings import settings
 log = structlog.get_logger(__name__)
 
 PROVIDER = "STRIPE"
-_OVER = (SubscriptionStatus.CANCELLED, SubscriptionStatus.INCOMPLETE_EXPIRED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,14 +186,14 @@ def _told(row: models.Subscription) -> tuple[object, ...]:
 
 
 def _type_of_change(row: models.Subscription) -> WebhookEventType:
-    is_over = row.status in _OVER
+    is_over = row.status in OVER_STATUSES
     return WebhookEventType.SUBSCRIPTION_CANCELLED if is_over else WebhookEventType.SUBSCRIPTION_UPDATED
 
 
 def _drop(row: models.Subscription, now: datetime) -> bool:
     """An item that is not there any more. False if it was over before."""
     row.synced_at = now
-    if row.status in _OVER:
+    if row.status in OVER_STATUSES:
         return False
     row.status, row.ends_at, row.updated_at = SubscriptionStatus.CANCELLED, min(row.ends_at or now, now), now
     row.next_package_key = row.changes_at = row.next_price_id = None

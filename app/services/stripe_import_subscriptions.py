@@ -8,14 +8,12 @@ from sqlmodel import Session
 from app import clock, models
 from app.db import transaction
 from app.domain import billing_tags
-from app.gateways.billing import BillingGateway, ProviderSubscription, SubscriptionStatus
+from app.gateways.billing import BillingGateway, ProviderSubscription
 from app.queries import stripe_copies as queries
 from app.services.stripe_comparing import Mismatch, What, compare
 from app.services.stripe_comparison import try_to_copy
 from app.services.stripe_import_customers import Customers
 from app.services.stripe_imported import Became, Imported
-
-_OVER = (SubscriptionStatus.CANCELED, SubscriptionStatus.INCOMPLETE_EXPIRED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +62,7 @@ def _one(gateway: BillingGateway, subscriptions: Subscriptions, known: _Known, f
     copies = known.copies.get(found.id, [])
     if _is_others(subscriptions, copies, found):
         return Imported(found.id, Became.OTHERS)
-    is_left = found.status not in _OVER
+    is_left = not found.is_over
     owner = subscriptions.customers.owners.get(found.customer_id)
     if owner is None and not copies:
         # Those of deleted customers are over.

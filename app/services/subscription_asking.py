@@ -15,7 +15,6 @@ from app.gateways.billing import (
     ProviderSubscription,
     SubscriptionChange,
     SubscriptionItem,
-    SubscriptionStatus,
 )
 from app.gateways.billing_errors import BillingNotFoundError
 from app.queries import subscription_requests as queries
@@ -26,8 +25,6 @@ from app.queries.subscriptions import subscription_by_id
 from app.queries.tenants import tenant_by_id
 from app.services.overage_items import missing_prices
 from app.services.stripe_subscriptions import copy_subscription
-
-_OVER = (SubscriptionStatus.CANCELED, SubscriptionStatus.INCOMPLETE_EXPIRED)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -129,7 +126,7 @@ def cancel(billing: BillingGateway, wish: Wish, found: ProviderSubscription) -> 
         BillingError: Stripe does not do it, or not now.
     """
     item = _item(wish, found)
-    if found.status in _OVER or item is None:
+    if found.is_over or item is None:
         return
     # Metered items are for what is used beyond a limit: they have nothing to go on with.
     others = [each for each in found.items if each.id not in wish.going_with and each.price.meter_id is None]
@@ -156,7 +153,7 @@ def change(billing: BillingGateway, wish: Wish, found: ProviderSubscription) -> 
         BillingError: Stripe does not do it, or not now.
     """
     item = _item(wish, found)
-    if found.status in _OVER or item is None:
+    if found.is_over or item is None:
         raise SubscriptionError(f"Cannot change subscription {wish.subscription_id}: it is over.")
     if wish.is_taken_back:
         _set_price(billing, wish, item, Prices(wish.price_id or item.price.id), prorate=False)
