@@ -60,6 +60,6 @@ def _note(tenant_ids: Sequence[int], refusal: MeterRefusal) -> bool:
         hour=clock.to_wire(named.hour),
         version=named.version,
         value=value,
-        error=error,
+        error=refusal.code,
     )
     return True
