@@ -20,7 +20,7 @@ CHECKOUT_EVENTS = (
     PAYMENT_FAILED,
     "checkout.session.expired",
 )
-CUSTOMER_EVENTS = ("customer.deleted",)
+CUSTOMER_EVENTS = ("customer.updated", "customer.deleted")
 
 PRICE_EVENTS = ("price.updated", "price.deleted")
 PRODUCT_EVENTS = ("product.updated", "product.deleted")

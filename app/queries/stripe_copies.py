@@ -28,6 +28,17 @@ VALUES (%(tenant_id)s, %(id)s, %(billing_id)s, %(name)s, %(email)s, %(now)s, %(n
 ON CONFLICT (tenant_id, id) DO NOTHING
 """
 
+# Whoever has another id than the customer's was not made for it.
+_NAME_BUYER = """
+UPDATE users SET name = %(name)s, email = %(email)s, updated_at = %(now)s
+WHERE (tenant_id, key) IN (
+  SELECT tenant_id, key FROM users
+  WHERE tenant_id = ANY(%(tenant_ids)s::int[]) AND billing_id = %(customer_id)s AND id = billing_id
+    AND (name, email) IS DISTINCT FROM (%(name)s::text, %(email)s::text)
+  ORDER BY tenant_id, key FOR NO KEY UPDATE
+)
+"""
+
 # In key order, as all locks.
 _FORGET_CUSTOMER = """
 UPDATE users SET billing_id = NULL, updated_at = %s
@@ -117,6 +128,19 @@ def add_buyer(
     """A new user, unless the id is taken. Waits for whoever is about to take it."""
     values = {"tenant_id": tenant_id, "id": user_id, "billing_id": billing_id, "name": name, "email": email, "now": now}
     session.connection().exec_driver_sql(_ADD_BUYER, values)
+
+
+def name_buyer(
+    session: Session,
+    tenant_ids: Collection[int],
+    customer_id: str,
+    name: str | None,
+    email: str | None,
+    now: datetime,
+) -> None:
+    """What the customer is called now, for the users that were made for it."""
+    values = {"tenant_ids": list(tenant_ids), "customer_id": customer_id, "name": name, "email": email, "now": now}
+    session.connection().exec_driver_sql(_NAME_BUYER, values)
 
 
 def forget_customer(session: Session, tenant_ids: Collection[int], customer_id: str, now: datetime) -> None:

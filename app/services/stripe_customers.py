@@ -29,22 +29,26 @@ def check_customer(gateway: BillingGateway, tenant_id: int, app_id: str, custome
         raise BillingNotFoundError(f"No such customer: '{customer_id}'", code="resource_missing", param="id")
 
 
-def forget_if_deleted(gateway: BillingGateway, customer_id: str) -> None:
+def follow_customer(gateway: BillingGateway, customer_id: str) -> None:
     """Take a deleted customer's id from whoever has it: a link for it would fail. Of its subscriptions Stripe tells by itself.
+
+    A user that was made for the customer has its name and email address. Of other users the app says what these are.
 
     Raises:
         BillingError: Stripe does not answer.
         OverloadedError: the database is busy or away.
     """
     try:
-        is_gone = gateway.customer(customer_id).deleted
+        found = gateway.customer(customer_id)
     except BillingNotFoundError:
-        is_gone = True
-    if is_gone:
-        with transaction() as session:
-            ours = queries.tenant_ids_of_mode(session, live=gateway.live)
+        found = None
+    with transaction() as session:
+        ours = queries.tenant_ids_of_mode(session, live=gateway.live)
+        if found is None or found.deleted:
             queries.forget_customer(session, ours, customer_id, clock.now())
             customers.forget(session, customer_id, ours)
+        else:
+            queries.name_buyer(session, ours, customer_id, found.name, found.email, clock.now())
 
 
 def _owner(gateway: BillingGateway, customer_id: str) -> int | None:

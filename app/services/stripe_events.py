@@ -21,7 +21,7 @@ from app.queries import stripe_inbox as inbox
 from app.queries.stripe_inbox import Hint
 from app.services.checkout_settling import follow_session
 from app.services.meter_refusals import note_meter_errors
-from app.services.stripe_customers import forget_if_deleted
+from app.services.stripe_customers import follow_customer
 from app.services.stripe_prices import check_price, check_product
 from app.services.stripe_subscriptions import copy_subscription
 
@@ -73,7 +73,7 @@ def _follow(gateway: BillingGateway, hint: Hint) -> None:
         found = gateway.checkout_session(hint.object_id)
         follow_session(gateway, found, has_failed=hint.type == PAYMENT_FAILED)
     elif hint.type in CUSTOMER_EVENTS and hint.object_id:
-        forget_if_deleted(gateway, hint.object_id)
+        follow_customer(gateway, hint.object_id)
     elif hint.type in METER_EVENTS:
         note_meter_errors(gateway, hint.event_id)
     elif hint.type in PRICE_EVENTS and hint.object_id:

@@ -366,6 +366,20 @@ async def test_while_stripe_is_away_an_event_waits_and_is_handled_later(pro: Mar
     assert (paid["status"], pro.states()) == ("complete", [("pro", "ACTIVE")])
 
 
+async def test_a_user_that_was_made_for_a_buyer_is_called_as_they_are_at_stripe_and_no_other(pro: Market) -> None:
+    ada, eve = [
+        pro.gateway.subscription(await pro.buy("pro", user_id=user_id, email=email)).customer_id
+        for user_id, email in (("ada", None), (None, "eve@example.com"))
+    ]
+    for customer_id in (ada, eve):
+        pro.dashboard.customers.update(customer_id, params={"name": "Eve Ahr", "email": "eve@new.example"})
+    assert (await pro.hear()).count("customer.updated") >= 2
+    assert pro.ask("SELECT id, name, email FROM users WHERE tenant_id = :tenant_id ORDER BY key") == [
+        ("ada", None, None),
+        (eve, "Eve Ahr", "eve@new.example"),
+    ]
+
+
 async def test_a_customer_who_was_deleted_at_stripe_is_nobodys_and_has_nothing(pro: Market) -> None:
     subscription_id = await pro.buy("pro")
     pro.dashboard.customers.delete(pro.gateway.subscription(subscription_id).customer_id)
