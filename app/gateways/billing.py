@@ -315,13 +315,16 @@ class NewCheckout:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SubscriptionChange:
-    """None leaves a thing as it is. `item_id` with `price_id`: that item is of this price from now on. One item must be left.
-    `metered_price_ids` become further items, without a quantity.
+    """None leaves a thing as it is. `cancel_at`: it ends then, in this period or in a later one; to the second, in the future,
+    and not together with `cancel_at_period_end`. `item_id` with `price_id`: that item is of this price from now on. One item
+    must be left. `metered_price_ids` become further items, without a quantity.
 
-    `prorate` False: what was paid for the rest of the period is neither given back nor counted in.
+    `prorate` False: what was paid for the rest of the period is neither given back nor counted in. A later period that
+    `cancel_at` cuts short is prorated all the same.
     """
 
     cancel_at_period_end: bool | None = None
+    cancel_at: datetime | None = None
     item_id: str | None = None
     price_id: str | None = None
     removed_item_ids: Sequence[str] = ()

@@ -59,9 +59,11 @@ def subscription_change(change: billing.SubscriptionChange) -> dict[str, Any]:
     if change.item_id:
         items.append({"id": change.item_id, "price": change.price_id})
     items += [{"price": each} for each in change.metered_price_ids]
+    moves_money = items or change.cancel_at
     return {
         "cancel_at_period_end": change.cancel_at_period_end,
+        "cancel_at": None if change.cancel_at is None else int(change.cancel_at.timestamp()),
         "items": items or None,
-        "proration_behavior": None if not items else ("create_prorations" if change.prorate else "none"),
+        "proration_behavior": None if not moves_money else ("create_prorations" if change.prorate else "none"),
         "metadata": None if change.metadata is None else dict(change.metadata),
     }

@@ -14,9 +14,10 @@ class SubscriptionRequest(SQLModel, table=True):
     """A subscription is to be cancelled or changed where it is billed, which a worker asks for in `attempt`s that each have an
     idempotency key.
 
-    `package_key` is what a CHANGE is to. `price_id` and `changes_at` are written before a change at the period's end is asked
-    for: whoever copies the subscription knows by them that its new price gives the new package then, and not now. `asked_at`:
-    when it was asked for last, `sent_at`: when a worker was told last.
+    `ends_at` is for an add-on that is to end later, with its base and not with its own period. `package_key` is what a CHANGE
+    is to. `price_id` and `changes_at` are written before a change at the period's end is asked for: whoever copies the
+    subscription knows by them that its new price gives the new package then, and not now. `asked_at`: when it was asked for
+    last, `sent_at`: when a worker was told last.
     """
 
     __tablename__ = "subscription_requests"
@@ -50,6 +51,7 @@ class SubscriptionRequest(SQLModel, table=True):
     package_key: int | None = Field(default=None, sa_type=BigInteger)
     price_id: str | None = Field(default=None, sa_column=text_column())
     changes_at: datetime | None = Field(default=None, sa_column=moment(nullable=True))
+    ends_at: datetime | None = Field(default=None, sa_column=moment(nullable=True))
     error: str | None = Field(default=None, sa_column=text_column())
     attempt: int = 1
     created_at: datetime = Field(sa_column=moment())

@@ -1,7 +1,7 @@
 """How Stripe is asked to cancel or change a subscription. What is so already is not asked for."""
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from uuid import UUID
 
 from app import clock
@@ -26,13 +26,17 @@ from app.queries.tenants import tenant_by_id
 from app.services.overage_items import missing_prices
 from app.services.stripe_subscriptions import copy_subscription
 
+AS_GOOD_AS_NOW = timedelta(minutes=1)
+"""Stripe refuses an end that is over by its clock, and ours may be behind."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Wish:
     """A request as it was when the work on it began, and the subscription that it is about.
 
-    `going_with`: the items that end with it. `price_id` is for the package that it is to now, `arranged_price_id` for the one
-    that it will be to when its period ends. `overage_prices` are for what is used beyond the limits of the wanted one.
+    `ends_at`: an add-on's, with its base and not with its own period. `going_with`: the items that end with it. `price_id` is for
+    the package that it is to now, `arranged_price_id` for the one that it will be to when its period ends. `overage_prices` are
+    for what is used beyond the limits of the wanted one.
     """
 
     tenant_id: int
@@ -41,6 +45,7 @@ class Wish:
     attempt: int
     kind: RequestKind
     at_period_end: bool
+    ends_at: datetime | None
     subscription_id: int
     provider_subscription_id: str
     item_id: str
@@ -90,7 +95,8 @@ def read_wish(tenant_id: int, request_id: UUID) -> Wish | None:
         keys = {copy.package_key for copy in copies} | ({request.package_key} if request.package_key else set())
         packages = {package.key: package for package in packages_by_key(session, tenant_id, keys)}
         is_addon = packages[row.package_key].is_addon
-        going = [copy for copy in copies if copy is row or (not is_addon and packages[copy.package_key].is_addon)]
+        takes_addons = not is_addon or request.ends_at is not None
+        going = [copy for copy in copies if copy is row or (takes_addons and packages[copy.package_key].is_addon)]
         now = clock.now()
         is_later = not has_changed(row, now)
         return Wish(
@@ -100,6 +106,7 @@ def read_wish(tenant_id: int, request_id: UUID) -> Wish | None:
             attempt=request.attempt,
             kind=request.kind,
             at_period_end=request.at_period_end,
+            ends_at=request.ends_at,
             subscription_id=row.id,
             provider_subscription_id=row.provider_subscription_id,
             item_id=row.provider_item_id,
@@ -130,7 +137,8 @@ def cancel(billing: BillingGateway, wish: Wish, found: ProviderSubscription) -> 
         return
     # Metered items are for what is used beyond a limit: they have nothing to go on with.
     others = [each for each in found.items if each.id not in wish.going_with and each.price.meter_id is None]
-    if others and wish.at_period_end:
+    is_later = wish.at_period_end and (wish.ends_at is None or wish.ends_at > clock.now() + AS_GOOD_AS_NOW)
+    if others and is_later:
         raise SubscriptionError(
             f"Cannot cancel subscription {wish.subscription_id} when its period ends: it is billed together with others, and "
             "Stripe can end one of several only at once."
@@ -139,8 +147,10 @@ def cancel(billing: BillingGateway, wish: Wish, found: ProviderSubscription) -> 
         gone = tuple(each.id for each in found.items if each.id in wish.going_with)
         change = SubscriptionChange(removed_item_ids=gone, prorate=False)
         billing.change_subscription(found.id, change, key=wish.key)
-    elif not wish.at_period_end:
+    elif not is_later:
         _end_now(billing, found)
+    elif wish.ends_at is not None:
+        _end_with_base(billing, wish, found, item, wish.ends_at)
     elif not _ends_by(found, item.period_end):
         billing.change_subscription(found.id, SubscriptionChange(cancel_at_period_end=True), key=wish.key)
 
@@ -211,6 +221,15 @@ def _item(wish: Wish, found: ProviderSubscription) -> SubscriptionItem | None:
 
 def _ends_by(found: ProviderSubscription, moment: datetime) -> bool:
     return found.cancel_at_period_end or (found.cancel_at is not None and found.cancel_at <= moment)
+
+
+def _end_with_base(
+    billing: BillingGateway, wish: Wish, found: ProviderSubscription, item: SubscriptionItem, ends_at: datetime
+) -> None:
+    """At a moment within a period of its own: what that costs from then on is not charged, or is put to the customer's credit."""
+    arranged = found.cancel_at or (item.period_end if found.cancel_at_period_end else None)
+    if arranged is None or arranged > ends_at:
+        billing.change_subscription(found.id, SubscriptionChange(cancel_at=ends_at), key=wish.key)
 
 
 def _end_now(billing: BillingGateway, found: ProviderSubscription) -> None:

@@ -55,9 +55,10 @@ def _addons_of(session: Session, row: models.Subscription, now: datetime) -> lis
 def _end_all(session: Session, rows: Sequence[models.Subscription], ends_at: datetime, now: datetime) -> None:
     ended = [one for one in rows if not is_billed(one) and _end(one, ends_at, now)]
     session.flush()
+    later = ends_at if ends_at > now else None
     for one in rows:
         if is_billed(one):
-            request_cancel(session, one, now, at_period_end=ends_at > now)
+            request_cancel(session, one, now, at_period_end=later is not None, ends_at=later)
     type_ = WebhookEventType.SUBSCRIPTION_UPDATED if ends_at > now else WebhookEventType.SUBSCRIPTION_CANCELLED
     if ended:
         announce(session, ended[0].tenant_id, [(type_, one) for one in ended], now)

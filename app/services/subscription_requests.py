@@ -4,7 +4,7 @@ The local subscription is a copy, so nothing of it is changed here. What is want
 Stripe has done it.
 """
 
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from uuid import uuid4
 
 from sqlmodel import Session
@@ -25,17 +25,26 @@ def is_billed(row: models.Subscription) -> bool:
     return row.provider is not None and row.provider_item_id != row.provider_subscription_id
 
 
-def request_cancel(session: Session, row: models.Subscription, now: datetime, *, at_period_end: bool) -> None:
+def request_cancel(
+    session: Session,
+    row: models.Subscription,
+    now: datetime,
+    *,
+    at_period_end: bool,
+    ends_at: datetime | None = None,
+) -> None:
     """Have a billed subscription cancelled at Stripe. Under its user's lock.
 
-    One wish is PENDING: to end it now goes before to end it later.
+    `ends_at`: when the base of an add-on ends, which takes the place of the add-on's own period.
+
+    One wish is PENDING: to end it now goes before to end it later, and with its own period before with its base.
     """
     found = queries.locked_pending(session, row.tenant_id, row.id, RequestKind.CANCEL)
     if found is None:
-        _ask(session, row, RequestKind.CANCEL, now, at_period_end=at_period_end)
-    elif found.at_period_end and not at_period_end:
+        _ask(session, row, RequestKind.CANCEL, now, at_period_end=at_period_end, ends_at=ends_at)
+    elif _rank(at_period_end, ends_at) < _rank(found.at_period_end, found.ends_at):
         # Another content needs another key.
-        found.at_period_end, found.attempt = False, found.attempt + 1
+        found.at_period_end, found.ends_at, found.attempt = at_period_end, ends_at, found.attempt + 1
         _ask_again(session, found, now, hurry=True)
     else:
         _ask_again(session, found, now)
@@ -88,6 +97,11 @@ def have_acted(session: Session, request: models.SubscriptionRequest, now: datet
     jobs.enqueue(session, jobs.ACT_ON_REQUEST, request.tenant_id, str(request.id))
 
 
+def _rank(at_period_end: bool, ends_at: datetime | None) -> tuple[bool, datetime]:
+    """The lower goes before the higher. When the add-on's own period ends only Stripe knows; nobody pays beyond it."""
+    return at_period_end, ends_at or datetime.min.replace(tzinfo=UTC)
+
+
 def _ask(
     session: Session,
     row: models.Subscription,
@@ -95,6 +109,7 @@ def _ask(
     now: datetime,
     *,
     at_period_end: bool,
+    ends_at: datetime | None = None,
     package_key: int | None = None,
 ) -> None:
     request = models.SubscriptionRequest(
@@ -104,6 +119,7 @@ def _ask(
         kind=kind,
         status=RequestStatus.PENDING,
         at_period_end=at_period_end,
+        ends_at=ends_at,
         package_key=package_key,
         attempt=1,
         created_at=now,

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from app.gateways.billing import SubscriptionChange
 from app.gateways.stripe_double import StripeDouble
 from app.gateways.stripe_double.dates import next_date
 from tests.gateways.shop import DAY, HOUR, Shop
@@ -67,6 +68,21 @@ def test_a_year_is_twelve_renewals_however_it_is_advanced(shop: Shop) -> None:
     assert (
         sum(each.amount_paid_minor for each in shop.gateway.invoices(subscription_id=subscription.id).items) == 65_000
     )
+
+
+def test_the_last_period_before_an_arranged_end_costs_its_part(shop: Shop) -> None:
+    subscription = shop.subscribed()
+    (item,) = subscription.items
+    ends_at = int(item.period_end.timestamp()) + 7 * DAY
+    shop.gateway.change_subscription(
+        subscription.id, SubscriptionChange(cancel_at=datetime.fromtimestamp(ends_at, UTC)), key="1"
+    )
+    shop.double.world.advance(70 * DAY)
+    last, first = shop.gateway.invoices(subscription_id=subscription.id).items
+    renewed = shop.gateway.subscription(subscription.id).items[0]
+    whole = (renewed.period_end - renewed.period_start).days
+    assert (first.amount_paid_minor, last.amount_paid_minor) == (5_000, round(5_000 * 7 / whole))
+    assert status_of(shop.double, subscription.id) == "canceled"
 
 
 def test_a_renewal_that_fails_is_tried_again_and_ends_in_the_end(shop: Shop) -> None:

@@ -16,7 +16,7 @@ from app.gateways.billing import (
     SubscriptionChange,
     SubscriptionStatus,
 )
-from app.gateways.billing_errors import BillingNotConfiguredError, BillingNotFoundError
+from app.gateways.billing_errors import BillingNotConfiguredError, BillingNotFoundError, BillingRefusedError
 from app.gateways.stripe import StripeGateway, forget_gateway, stripe_gateway
 from app.gateways.stripe_double import StripeDouble
 from tests.environment import environment
@@ -167,6 +167,23 @@ def test_a_subscription_ends_with_its_period_or_not_after_all(shop: Shop) -> Non
         subscription.id, SubscriptionChange(cancel_at_period_end=False), key="2"
     )
     assert (going_on.cancel_at_period_end, going_on.cancel_at, going_on.canceled_at) == (False, None, None)
+
+
+def test_a_subscription_ends_at_a_moment_that_is_not_its_own(shop: Shop) -> None:
+    subscription = shop.subscribed()
+    (item,) = subscription.items
+    moment = item.period_end + timedelta(days=40)
+    ending = shop.gateway.change_subscription(subscription.id, SubscriptionChange(cancel_at=moment), key="1")
+    assert (ending.status, ending.cancel_at, ending.cancel_at_period_end) == ("active", moment, False)
+    assert ending.items == [item]
+
+
+def test_a_moment_that_is_over_is_none_to_end_at(shop: Shop) -> None:
+    subscription = shop.subscribed()
+    over = SubscriptionChange(cancel_at=subscription.started_at)
+    with pytest.raises(BillingRefusedError):
+        shop.gateway.change_subscription(subscription.id, over, key="1")
+    assert shop.gateway.subscription(subscription.id) == subscription
 
 
 def test_a_subscription_changes_its_price_and_keeps_its_item(shop: Shop) -> None:

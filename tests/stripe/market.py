@@ -35,22 +35,30 @@ class Market:
     prices: dict[str, str] = field(default_factory=dict)
     paid_once: set[str] = field(default_factory=set)
 
-    def sell(self, package_id: str, limit: int, *, is_addon: bool = False, is_once: bool = False) -> str:
-        """A package with so many calls a month, and its price, by the month or once."""
+    def sell(
+        self,
+        package_id: str,
+        limit: int,
+        *,
+        is_addon: bool = False,
+        is_once: bool = False,
+        interval: BillingInterval = BillingInterval.MONTH,
+    ) -> str:
+        """A package with so many calls a month, and its price, by the interval or once."""
         if not self.prices:
             self.shop.feature()
         self.shop.package(package_id, counted(limit), is_addon=is_addon)
-        price_id = self.new_price(package_id, is_once=is_once)
+        price_id = self.new_price(package_id, is_once=is_once, interval=interval)
         if is_once:
             self.paid_once.add(package_id)
-        self.link(package_id, price_id, interval=None if is_once else "month")
+        self.link(package_id, price_id, interval=None if is_once else interval.value)
         self.prices[package_id] = price_id
         return price_id
 
-    def new_price(self, name: str, *, is_once: bool = False) -> str:
+    def new_price(self, name: str, *, is_once: bool = False, interval: BillingInterval = BillingInterval.MONTH) -> str:
         product = self.gateway.create_product(name, key=f"product:{name}")
-        interval = None if is_once else BillingInterval.MONTH
-        new = NewPrice(product_id=product.id, currency="eur", amount_minor=5_000, interval=interval)
+        every = None if is_once else interval
+        new = NewPrice(product_id=product.id, currency="eur", amount_minor=5_000, interval=every)
         return self.gateway.create_price(new, key=f"price:{name}").id
 
     def link(

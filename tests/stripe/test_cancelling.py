@@ -7,13 +7,16 @@ from freezegun import freeze_time
 
 from app import clock
 from app.domain.subscription_requests import RequestKind, RequestStatus
+from app.gateways.billing import BillingInterval
 from app.gateways.stripe import StripeGateway
 from app.gateways.stripe_double.faults import FaultKind
+from app.services.stripe_subscriptions import copy_subscription
 from app.services.subscription_acting import act, sweep_requests
 from tests.environment import environment
 from tests.services.at_once import at_once
 from tests.services.told import listen, messages
 from tests.stripe.market import Market
+from tests.stripe.metering import BEGAN, Metering
 from tests.stripe.requests import requests, work, writes
 
 DONE = ("CANCEL", "DONE", None)
@@ -276,3 +279,165 @@ async def test_what_was_paid_once_ends_here(pro: Market) -> None:
     assert pro.shop.cancel(the_one(pro, "boost")).status == "CANCELLED"
     assert (requests(pro), len(pro.double.world.requests())) == ([], began)
     assert pro.states() == [("pro", "ACTIVE"), ("boost", "CANCELLED")]
+
+
+BASE_ENDS = datetime(2027, 1, 10, 10, 20, tzinfo=UTC)
+TOGETHER = {"pro": BASE_ENDS, "extra": BASE_ENDS}
+
+
+@pytest.fixture
+def year(metering: Metering) -> Metering:
+    """The base is paid by the year, from 10 January. One clock for the double and for us."""
+    metering.market.sell("pro", 1_000, interval=BillingInterval.YEAR)
+    metering.market.sell("extra", 500, is_addon=True)
+    metering.market.shop.user()
+    return metering
+
+
+def bought(metering: Metering, package_id: str, *others: str) -> str:
+    """What the user pays for from now on, on one bill; the id of the subscription."""
+    market = metering.market
+    id_ = str(market.double.world.pay(market.checkout(package_id).id)["subscription"])
+    for each in others:
+        add_item(market, id_, each)
+    assert copy_subscription(market.gateway, id_)
+    return id_
+
+
+def bought_apart(year: Metering) -> tuple[str, str]:
+    """The base, and twenty days later the add-on."""
+    pro_id = bought(year, "pro")
+    year.after(days=20)
+    return pro_id, bought(year, "extra")
+
+
+def ends(market: Market) -> dict[str, datetime]:
+    """When our copies end, by package."""
+    found = [(each.package.id, each.ends_at) for each in market.shop.subscriptions()]
+    return {package_id: datetime.fromisoformat(at) for package_id, at in found if at}
+
+
+def cancel_with_addons(market: Market, package_id: str = "pro") -> None:
+    """At the period's end, and what comes of it."""
+    market.shop.cancel(the_one(market, package_id), at_period_end=True)
+    work(market)
+    work(market)
+
+
+async def test_an_addon_of_a_shorter_period_goes_on_until_its_base_ends(year: Metering) -> None:
+    pro_id, extra_id = bought_apart(year)
+    cancel_with_addons(year.market)
+    found = year.market.gateway.subscription(extra_id)
+    assert (found.cancel_at, found.cancel_at_period_end, found.status) == (BASE_ENDS, False, "active")
+    assert (requests(year.market), ends(year.market)) == ([DONE, DONE], TOGETHER)
+
+    year.move_to(BASE_ENDS - timedelta(seconds=1))
+    assert year.market.gateway.subscription(extra_id).status == "active"
+    year.move_to(BASE_ENDS)
+    over = [year.market.gateway.subscription(id_) for id_ in (pro_id, extra_id)]
+    assert [(each.status, each.ended_at) for each in over] == [("canceled", BASE_ENDS)] * 2
+    paid = year.market.gateway.invoices(subscription_id=extra_id).items
+    # Eleven months, and of the last one, from 30 December, eleven days of 31.
+    assert sorted(each.amount_paid_minor for each in paid) == [1_774, *[5_000] * 11]
+
+
+async def test_an_addon_of_a_longer_period_ends_with_its_base_too(year: Metering) -> None:
+    year.market.sell("much", 9_000, is_addon=True, interval=BillingInterval.YEAR)
+    bought(year, "pro")
+    year.after(days=20)
+    much_id = bought(year, "much")
+    cancel_with_addons(year.market)
+    assert year.market.gateway.subscription(much_id).cancel_at == BASE_ENDS
+    assert ends(year.market) == {"pro": BASE_ENDS, "much": BASE_ENDS}
+
+
+async def test_an_addon_that_was_to_end_with_its_longer_period_ends_with_its_base(year: Metering) -> None:
+    year.market.sell("much", 9_000, is_addon=True, interval=BillingInterval.YEAR)
+    bought(year, "pro")
+    year.after(days=20)
+    much_id = bought(year, "much")
+    cancel_with_addons(year.market, "much")
+    assert ends(year.market)["much"] == BASE_ENDS + timedelta(days=20)
+    cancel_with_addons(year.market)
+    found = year.market.gateway.subscription(much_id)
+    assert (found.cancel_at, found.cancel_at_period_end) == (BASE_ENDS, False)
+    assert ends(year.market) == {"pro": BASE_ENDS, "much": BASE_ENDS}
+
+
+async def test_an_addon_that_ends_before_its_base_is_left_alone(year: Metering) -> None:
+    _, extra_id = bought_apart(year)
+    year.market.dashboard.subscriptions.update(extra_id, params={"cancel_at_period_end": True})
+    own = year.market.gateway.subscription(extra_id).items[0].period_end
+    began = len(year.market.double.world.requests())
+    cancel_with_addons(year.market)
+    cancel_with_addons(year.market)
+    assert writes(year.market, began) == ["POST subscriptions"]
+    assert ends(year.market) == {"pro": BASE_ENDS, "extra": own}
+
+
+@pytest.mark.parametrize("fault", [FaultKind.LOST_ANSWER, FaultKind.LOST_REQUEST, FaultKind.STORED_ERROR])
+async def test_an_addons_end_is_asked_for_until_it_is_so(year: Metering, fault: FaultKind) -> None:
+    _, extra_id = bought_apart(year)
+    year.market.shop.cancel(the_one(year.market), at_period_end=True)
+    work(year.market)
+    year.market.double.world.fail(fault, f"POST /v1/subscriptions/{extra_id}")
+    assert (work(year.market), work(year.market)) == (0, 1)
+    began = len(year.market.double.world.requests())
+    cancel_with_addons(year.market)
+    assert (writes(year.market, began), ends(year.market)) == ([], TOGETHER)
+    assert {state for _, state, _ in requests(year.market)} == {"DONE"}
+
+
+async def test_an_addon_that_could_not_be_asked_for_in_time_ends_at_once(year: Metering) -> None:
+    _, extra_id = bought_apart(year)
+    year.market.shop.cancel(the_one(year.market), at_period_end=True)
+    work(year.market)
+    late = BASE_ENDS + timedelta(days=2)
+    year.move_to(late)
+    assert work(year.market) == 1
+    found = year.market.gateway.subscription(extra_id)
+    assert (found.status, found.ended_at, requests(year.market)) == ("canceled", late, [DONE, DONE])
+
+
+async def test_addons_of_one_bill_end_together_with_a_base_of_another(year: Metering) -> None:
+    year.market.sell("more", 50, is_addon=True)
+    bought(year, "pro")
+    year.after(days=20)
+    extra_id = bought(year, "extra", "more")
+    cancel_with_addons(year.market)
+    assert year.market.gateway.subscription(extra_id).cancel_at == BASE_ENDS
+    assert (requests(year.market), ends(year.market)) == ([DONE] * 3, {**TOGETHER, "more": BASE_ENDS})
+
+
+async def test_who_takes_a_bases_end_back_in_the_portal_takes_that_of_the_base_alone(year: Metering) -> None:
+    pro_id, extra_id = bought_apart(year)
+    cancel_with_addons(year.market)
+    for id_, left in ((pro_id, {"extra": BASE_ENDS}), (extra_id, {})):
+        year.market.dashboard.subscriptions.update(id_, params={"cancel_at": ""})
+        copy_subscription(year.market.gateway, id_)
+        assert ends(year.market) == left
+
+
+@pytest.mark.parametrize("is_base_first", [False, True])
+async def test_a_wish_to_end_with_the_own_period_goes_before_one_to_end_with_the_base(
+    year: Metering, *, is_base_first: bool
+) -> None:
+    _, extra_id = bought_apart(year)
+    own = year.market.gateway.subscription(extra_id).items[0].period_end
+    year.market.shop.cancel(the_one(year.market, "pro" if is_base_first else "extra"), at_period_end=True)
+    if is_base_first:
+        work(year.market)
+    year.market.shop.cancel(the_one(year.market, "extra" if is_base_first else "pro"), at_period_end=True)
+    work(year.market)
+    work(year.market)
+    assert (requests(year.market), ends(year.market)) == ([DONE, DONE], {"pro": BASE_ENDS, "extra": own})
+
+
+async def test_a_base_that_is_not_billed_has_billed_addons_end_at_its_moment(year: Metering) -> None:
+    (base,) = year.market.shop.subscribe("pro")
+    year.after(days=20)
+    extra_id = bought(year, "extra")
+    assert year.market.shop.cancel(base.id, at_period_end=True).ends_at == "2026-02-10T10:20:00.000Z"
+    work(year.market)
+    assert year.market.gateway.subscription(extra_id).cancel_at == BEGAN + timedelta(days=31)
+    assert set(ends(year.market).values()) == {BEGAN + timedelta(days=31)}

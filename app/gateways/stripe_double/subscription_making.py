@@ -129,10 +129,13 @@ def invoice_of(account: Account, it: Json, items: Iterable[Json], reason: str, u
 
 
 def _advance_line(account: Account, it: Json, item: Json) -> Json:
-    period = (item["current_period_start"], item["current_period_end"])
-    on_trial = it["trial_end"] is not None and it["trial_end"] == period[1]
+    start, end = item["current_period_start"], item["current_period_end"]
+    on_trial = it["trial_end"] is not None and it["trial_end"] == end
     amount = 0 if on_trial else item["price"]["unit_amount"] * item["quantity"]
-    return invoices.line(account, it, item, amount=amount, quantity=item["quantity"], period=period)
+    # A period that will be cut short costs its part, whatever was said of prorations.
+    last = min(end, it["cancel_at"] or end)
+    part = round(amount * (last - start) / (end - start))
+    return invoices.line(account, it, item, amount=part, quantity=item["quantity"], period=(start, last))
 
 
 def _usage_line(account: Account, it: Json, item: Json) -> Json:

@@ -1,7 +1,7 @@
 """Subscriptions: made, changed and ended. What they do as time goes is in `cycles`.
 
-Prorations are left out: a changed price of the same interval costs from the next period on, one of another interval starts a
-period now.
+Prorations are left out, but for a later period that `cancel_at` cuts short: a changed price of the same interval costs from the
+next period on, one of another interval starts a period now.
 """
 
 from collections.abc import Iterable, Mapping
@@ -246,6 +246,8 @@ def _price_and_quantity(account: Account, asked: dict[str, Any], number_: int) -
 
 def _cancellation(account: Account, it: Json, asked: dict[str, Any]) -> dict[str, Any]:
     at_end = asked.get("cancel_at_period_end", False)
+    if asked.get("cancel_at") and (at_end or asked["cancel_at"] <= account.now()):
+        raise bad_parameter("It must be in the future, and not together with `cancel_at_period_end`.", "cancel_at")
     latest = max(each["current_period_end"] for each in it["items"]["data"])
     cancel_at = latest if at_end else asked.get("cancel_at")
     return {
