@@ -27,7 +27,10 @@ def end_addons_of(session: Session, base: models.Subscription, now: datetime) ->
 
     Those that are billed together with it have ended with it.
     """
-    ends_at = base.ends_at or now
+    ends_at = base.ends_at
+    if ends_at is None:
+        # Its end was taken back in the portal before we had copied it.
+        return
     live = queries.live_subscriptions(session, base.tenant_id, base.user_key, now)
     if any(not package.is_addon for held, package in live if held.id != base.id):
         return

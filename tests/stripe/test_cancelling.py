@@ -7,7 +7,7 @@ from freezegun import freeze_time
 
 from app import clock
 from app.domain.subscription_requests import RequestKind, RequestStatus
-from app.gateways.billing import BillingInterval
+from app.gateways.billing import BillingInterval, ProviderSubscription, SubscriptionChange
 from app.gateways.stripe import StripeGateway
 from app.gateways.stripe_double.faults import FaultKind
 from app.services.stripe_subscriptions import copy_subscription
@@ -15,7 +15,7 @@ from app.services.subscription_acting import act, sweep_requests
 from tests.environment import environment
 from tests.services.at_once import at_once
 from tests.services.told import listen, messages
-from tests.stripe.market import Market
+from tests.stripe.market import API_KEY, Market
 from tests.stripe.metering import BEGAN, Metering
 from tests.stripe.requests import requests, work, writes
 
@@ -416,6 +416,25 @@ async def test_who_takes_a_bases_end_back_in_the_portal_takes_that_of_the_base_a
         year.market.dashboard.subscriptions.update(id_, params={"cancel_at": ""})
         copy_subscription(year.market.gateway, id_)
         assert ends(year.market) == left
+
+
+class HastyCustomers(StripeGateway):
+    """What is to end is taken back in the portal before we have copied it."""
+
+    def change_subscription(
+        self, subscription_id: str, change: SubscriptionChange, *, key: str
+    ) -> ProviderSubscription:
+        super().change_subscription(subscription_id, change, key=key)
+        back = SubscriptionChange(cancel_at_period_end=False)
+        return super().change_subscription(subscription_id, back, key=f"{key}:back")
+
+
+async def test_a_bases_end_that_is_taken_back_at_once_ends_no_addons(year: Metering) -> None:
+    bought_apart(year)
+    year.market.gateway = HastyCustomers(API_KEY, base=year.market.double.url, tries_again=0)
+    cancel_with_addons(year.market)
+    assert (requests(year.market), ends(year.market)) == ([DONE], {})
+    assert year.market.states() == [("pro", "ACTIVE"), ("extra", "ACTIVE")]
 
 
 @pytest.mark.parametrize("is_base_first", [False, True])
