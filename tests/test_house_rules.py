@@ -94,6 +94,19 @@ def test_no_module_is_called_by_a_word_that_says_nothing() -> None:
     assert [shown(path) for path in CODE if empty_words.search(path.stem)] == []
 
 
+def test_what_a_statement_takes_of_many_under_a_lock_is_chosen_once() -> None:
+    # In a join or an IN the planner may run the subquery again for each row, and it has other rows each time: those that it
+    # had are changed. A CTE runs once.
+    batch = re.compile(r"^(UPDATE|DELETE)\b.*\bLIMIT\s+\S+\s+FOR (NO KEY )?UPDATE\b", re.DOTALL)
+    chosen_anew = [
+        shown(path, node)
+        for path in CODE
+        for node in ast.walk(tree_of(path))
+        if isinstance(node, ast.Constant) and isinstance(node.value, str) and batch.search(node.value.strip())
+    ]
+    assert chosen_anew == []
+
+
 def environment_names() -> list[str]:
     return [str(field.validation_alias or name).upper() for name, field in Settings.model_fields.items()]
 

@@ -25,12 +25,13 @@ class Due:
 
 # Moved on before it is looked at: if that goes wrong, it is tried again then.
 _TAKE_DUE = """
-UPDATE checkout_links l SET look_at = %s
-FROM (
+WITH due AS MATERIALIZED (
   SELECT tenant_id, id FROM checkout_links
   WHERE tenant_id = ANY(%s::int[]) AND look_at <= %s AND session_id IS NOT NULL
   ORDER BY look_at, id LIMIT %s FOR UPDATE SKIP LOCKED
-) due
+)
+UPDATE checkout_links l SET look_at = %s
+FROM due
 WHERE l.tenant_id = due.tenant_id AND l.id = due.id
 RETURNING l.tenant_id, l.id, l.session_id, l.status
 """
@@ -41,7 +42,7 @@ ORDER BY id LIMIT %s
 """
 # Of what was bought there must be a copy, which knows whose it is: else the link is the one that does.
 _DELETE_SETTLED = """
-DELETE FROM checkout_links WHERE tenant_id = %s AND id IN (
+WITH settled AS MATERIALIZED (
   SELECT l.id FROM checkout_links l
   WHERE l.tenant_id = %s AND l.look_at IS NULL AND l.updated_at < %s AND l.status IN ('PAID', 'EXPIRED', 'FAILED')
     AND (l.bought_id IS NULL OR EXISTS (
@@ -49,6 +50,7 @@ DELETE FROM checkout_links WHERE tenant_id = %s AND id IN (
     ))
   ORDER BY l.updated_at LIMIT %s FOR UPDATE OF l SKIP LOCKED
 )
+DELETE FROM checkout_links WHERE tenant_id = %s AND id IN (SELECT id FROM settled)
 """
 
 
@@ -92,7 +94,7 @@ def oldest_open_at(session: Session, tenant_ids: Collection[int]) -> datetime | 
 
 def take_due(session: Session, tenant_ids: Collection[int], now: datetime, again_at: datetime, limit: int) -> list[Due]:
     """The links whose time to be looked at has come, the longest overdue first; they are due again at `again_at`."""
-    found = session.connection().exec_driver_sql(_TAKE_DUE, (again_at, list(tenant_ids), now, limit))
+    found = session.connection().exec_driver_sql(_TAKE_DUE, (list(tenant_ids), now, limit, again_at))
     return [_due(*row) for row in found]
 
 
@@ -140,4 +142,4 @@ def other_base_links(session: Session, tenant_id: int, user_key: int, link_id: U
 
 def delete_settled(session: Session, tenant_id: int, before: datetime, limit: int) -> int:
     """Delete the oldest of which nothing can come any more since before then; returns how many."""
-    return session.connection().exec_driver_sql(_DELETE_SETTLED, (tenant_id, tenant_id, before, limit)).rowcount
+    return session.connection().exec_driver_sql(_DELETE_SETTLED, (tenant_id, before, limit, tenant_id)).rowcount

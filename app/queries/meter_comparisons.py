@@ -10,13 +10,15 @@ from app.queries import arrays
 from app.queries.meter_reports import Item, Told
 
 # Whoever takes an item has its hours worked out again too, for what nobody has told us of. What others hold has its turn later.
+# Chosen once, as in `meter_reports`.
 _TAKE_TO_COMPARE = """
-UPDATE metered_items m SET compared_at = %s, due_at = least(m.due_at, %s)
-FROM (
+WITH due AS MATERIALIZED (
   SELECT tenant_id, provider_subscription_id, package_key, feature_key FROM metered_items
   WHERE tenant_id = ANY(%s::int[]) AND (compared_at IS NULL OR compared_at <= %s) AND (ended_at IS NULL OR ended_at > %s)
   ORDER BY tenant_id, provider_subscription_id, package_key, feature_key LIMIT 1 FOR UPDATE SKIP LOCKED
-) due
+)
+UPDATE metered_items m SET compared_at = %s, due_at = least(m.due_at, %s)
+FROM due
 WHERE m.tenant_id = due.tenant_id AND m.provider_subscription_id = due.provider_subscription_id
   AND m.package_key = due.package_key AND m.feature_key = due.feature_key
 RETURNING m.tenant_id, m.provider_subscription_id, m.package_key, m.feature_key, m.customer_id, m.meter_id
@@ -73,7 +75,7 @@ def take_to_compare(
     session: Session, tenant_ids: Sequence[int], now: datetime, compared_before: datetime, ended_after: datetime
 ) -> ToCompare | None:
     """An item that was not compared since then, and is not over for so long. None: there is none, or others have it."""
-    parameters = (now, now, arrays.numbers(tenant_ids), compared_before, ended_after)
+    parameters = (arrays.numbers(tenant_ids), compared_before, ended_after, now, now)
     found = session.connection().exec_driver_sql(_TAKE_TO_COMPARE, parameters).one_or_none()
     return ToCompare((found[0], found[1], found[2], found[3]), found[4], found[5]) if found else None
 

@@ -71,18 +71,22 @@ WHERE tenant_id = %s AND provider_subscription_id = %s AND package_key = %s AND 
 """
 # By item, for which the primary key is made.
 _DELETE_OLD = """
-DELETE FROM meter_reports WHERE (tenant_id, provider_subscription_id, package_key, feature_key, starts_at, version) IN (
+WITH old AS MATERIALIZED (
   SELECT r.tenant_id, r.provider_subscription_id, r.package_key, r.feature_key, r.starts_at, r.version
   FROM metered_items m
   JOIN meter_reports r USING (tenant_id, provider_subscription_id, package_key, feature_key)
   WHERE r.starts_at < %s LIMIT %s FOR UPDATE OF r SKIP LOCKED
 )
+DELETE FROM meter_reports WHERE (tenant_id, provider_subscription_id, package_key, feature_key, starts_at, version) IN (
+  SELECT tenant_id, provider_subscription_id, package_key, feature_key, starts_at, version FROM old
+)
 """
 
 # One sender for each customer and meter: Stripe takes one call at a time of them, and the newest statement must come last.
+#
+# Chosen once (MATERIALIZED): as a part of the join the planner may choose anew for each row, and each time it is another item.
 _LEASE = """
-UPDATE metered_items m SET leased_until = %s
-FROM billing_meters b, (
+WITH due AS MATERIALIZED (
   SELECT i.tenant_id, i.provider_subscription_id, i.package_key, i.feature_key
   FROM metered_items i
   WHERE i.tenant_id = ANY(%s::int[]) AND (i.leased_until IS NULL OR i.leased_until <= %s)
@@ -97,7 +101,9 @@ FROM billing_meters b, (
         AND o.leased_until > %s
     )
   ORDER BY i.tenant_id, i.provider_subscription_id, i.package_key, i.feature_key LIMIT 1 FOR UPDATE OF i SKIP LOCKED
-) due
+)
+UPDATE metered_items m SET leased_until = %s
+FROM due, billing_meters b
 WHERE m.tenant_id = due.tenant_id AND m.provider_subscription_id = due.provider_subscription_id
   AND m.package_key = due.package_key AND m.feature_key = due.feature_key
   AND b.tenant_id = m.tenant_id AND b.meter_id = m.meter_id
@@ -183,7 +189,7 @@ def put(session: Session, item: Item, told: Sequence[Told], now: datetime) -> No
 
 def lease(session: Session, tenant_ids: Sequence[int], now: datetime, until: datetime) -> Leased | None:
     """Some item with reports to be sent, which nobody else gets before `until`. None: there is none."""
-    parameters = (until, arrays.numbers(tenant_ids), now, now, now)
+    parameters = (arrays.numbers(tenant_ids), now, now, now, until)
     found = session.connection().exec_driver_sql(_LEASE, parameters).one_or_none()
     return Leased((found[0], found[1], found[2], found[3]), found[4], found[5]) if found else None
 

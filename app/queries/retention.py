@@ -33,13 +33,14 @@ class Old(Enum):
 
 
 _RESET = """
-UPDATE consumptions c SET period_start = NULL, period_end = NULL, used = 0
-FROM (
+WITH old AS MATERIALIZED (
   SELECT tenant_id, user_key, feature_key FROM consumptions
   WHERE (tenant_id, user_key, feature_key) > (%s, %s, %s) AND period_start < %s
   ORDER BY tenant_id, user_key, feature_key LIMIT %s
   FOR NO KEY UPDATE
-) old
+)
+UPDATE consumptions c SET period_start = NULL, period_end = NULL, used = 0
+FROM old
 WHERE c.tenant_id = old.tenant_id AND c.user_key = old.user_key AND c.feature_key = old.feature_key AND c.period_start < %s
 RETURNING c.tenant_id, c.user_key, c.feature_key
 """

@@ -56,17 +56,18 @@ _NOTE_ERROR = "UPDATE stripe_inbox SET error = %s WHERE event_id = %s"
 
 # Moved on past the time that a job may wait in its queue, so that a queue that is slow is not filled with repeats.
 _TAKE_DUE = """
-UPDATE stripe_inbox SET next_attempt_at = %s
-WHERE event_id IN (
+WITH due AS MATERIALIZED (
   SELECT event_id FROM stripe_inbox WHERE next_attempt_at <= %s
   ORDER BY next_attempt_at LIMIT %s FOR UPDATE SKIP LOCKED
 )
+UPDATE stripe_inbox SET next_attempt_at = %s WHERE event_id IN (SELECT event_id FROM due)
 RETURNING event_id
 """
 _DELETE_HANDLED = """
-DELETE FROM stripe_inbox WHERE event_id IN (
+WITH old AS MATERIALIZED (
   SELECT event_id FROM stripe_inbox WHERE handled_at < %s ORDER BY handled_at LIMIT %s FOR UPDATE SKIP LOCKED
 )
+DELETE FROM stripe_inbox WHERE event_id IN (SELECT event_id FROM old)
 """
 _SEEN_UNTIL = "SELECT seen_until FROM stripe_cursors WHERE name = %s"
 _NOTE_SEEN = """
@@ -130,7 +131,7 @@ def note_error(session: Session, event_id: str, error: str) -> None:
 
 def take_due(session: Session, now: datetime, again_at: datetime, limit: int) -> list[str]:
     """The events that wait for an attempt, the longest overdue first; they are due again at `again_at`."""
-    return list(session.connection().exec_driver_sql(_TAKE_DUE, (again_at, now, limit)).scalars())
+    return list(session.connection().exec_driver_sql(_TAKE_DUE, (now, limit, again_at)).scalars())
 
 
 def seen_until(session: Session, name: str) -> datetime | None:

@@ -12,6 +12,7 @@ from app.gateways.stripe import StripeGateway
 from app.gateways.stripe_double.faults import FaultKind
 from app.jobs import celery_app
 from app.services.overage_adjusting import adjust_overage
+from app.services.overage_checks import compare_overage
 from app.services.stripe_comparison import compare_page
 from tests.environment import environment
 from tests.services.shop import counted
@@ -109,6 +110,19 @@ def test_each_moment_is_charged_by_the_terms_and_the_price_of_the_package_of_the
     team.tell()
     assert meters(team) == {"pro": {"10 10:00": 20}, "team": {"10 11:00": 20}}
     assert renew(team, END) == TEAM_MINOR + 20 * UNIT_MINOR + 20 * TEAM_UNIT_MINOR
+
+
+def test_the_items_of_both_are_told_and_compared_one_by_one_whatever_the_planner_knows(team: Metering) -> None:
+    # So many rows as there are now, it believes: then it looks into a table row by row, and may ask a subquery at each.
+    team.market.change("ANALYZE metered_items, meter_reports, billing_meters")
+    team.use(120)
+    team.after(minutes=50)
+    change(team, "team")
+    team.use(900)
+    team.after(hours=3)
+    assert (team.tell(), meters(team)) == (2, {"pro": {"10 10:00": 20}, "team": {"10 11:00": 20}})
+    team.after(days=1)
+    assert compare_overage(team.market.gateway).handled == 2
 
 
 def test_the_old_item_goes_when_no_bill_can_be_made_of_it_any_more_and_not_before(team: Metering) -> None:
