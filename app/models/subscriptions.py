@@ -24,6 +24,7 @@ class Subscription(SQLModel, table=True):
     A subscription past its `ends_at` is over whatever `status` says, a trial past `trial_ends_at` is ACTIVE, and from
     `changes_at` the package is `next_package_key`: reads look at the dates, so nothing waits for a job. `due_at` is when
     the job has something to write. `changed_at` is the last change; what the package was before it is in `PastPackage`.
+    Of an item that was added to a provider's subscription later it is when that was seen: until then others decided.
     One that is PAST_DUE gives access until `grace_ends_at`, and none without it; when it is then cancelled, the date stays and
     says until when it did. With another status the date says nothing.
 

@@ -1,6 +1,6 @@
 """The rows of a copy: what Stripe says of a subscription is written, and told to whoever wants to know."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -55,7 +55,7 @@ def write_copy(
     if found.status is StripeStatus.UNKNOWN:
         log.error("stripe.status_unknown", subscription_id=found.id)
     rows = {row.provider_item_id: row for row in queries.copies_of(session, owner.tenant_id, found.id)}
-    late = next((row for row in rows.values() if row.status is SubscriptionStatus.PAST_DUE), None)
+    before = list(rows.values())
     # Our tag says what was bought first, and nothing of what came later.
     packages = _packages(session, owner.tenant_id, found, None if rows else tags.get(billing_tags.PACKAGE))
     news: list[News] = []
@@ -64,12 +64,12 @@ def write_copy(
         row = rows.pop(item.id, None)
         package_key = _package_key(item, row, packages, found)
         if row is not None:
-            before = _told(row)
+            told = _told(row)
             follow_price(session, row, item.price.id, package_key, now)
-            if _copy(row, found, item, before, now):
+            if _copy(row, found, item, told, now):
                 news.append((_type_of_change(row), row))
         elif package_key is not None:
-            row = _new_row(owner, found, item, package_key, late, now)
+            row = _new_row(owner, found, item, package_key, before, now)
             _copy(row, found, item, _told(row), now)
             # One by one, so that the ids grow in the order of the items.
             session.add(row)
@@ -122,11 +122,14 @@ def _new_row(
     found: ProviderSubscription,
     item: SubscriptionItem,
     package_key: int,
-    late: models.Subscription | None,
+    before: Sequence[models.Subscription],
     now: datetime,
 ) -> models.Subscription:
-    """`late`: another item's. The bill that was not paid is that of the whole subscription, and so is its grace."""
+    """`before`: those of its items that were copied before. The bill that was not paid is that of the whole subscription, and so
+    is its grace. What is added to it later changes nothing of who decided until then.
+    """
     status = status_of(found.status)
+    late = next((row for row in before if row.status is SubscriptionStatus.PAST_DUE), None)
     return models.Subscription(
         tenant_id=owner.tenant_id,
         user_key=owner.key,
@@ -139,6 +142,7 @@ def _new_row(
         provider_price_id=item.price.id,
         # The anchor of its periods, for good. If Stripe's clock is ahead, what was paid must not wait for ours.
         started_at=min(found.started_at, now),
+        changed_at=now if before else None,
         metadata_={},
         created_at=now,
         updated_at=now,

@@ -219,6 +219,23 @@ def test_a_change_in_the_dashboard_is_noticed_and_put_right_once(team: Metering)
     assert renew(team, END) == TEAM_MINOR + 20 * UNIT_MINOR + 20 * TEAM_UNIT_MINOR
 
 
+def test_an_item_in_the_place_of_another_takes_nothing_back_and_brings_its_price_for_overage(team: Metering) -> None:
+    team.use(120)
+    team.after(hours=1)
+    team.tell()
+    item = team.market.gateway.subscription(team.subscription_id).items[0]
+    swapped = [{"id": item.id, "deleted": True}, {"price": templates(team)["team-month"], "quantity": 1}]
+    team.market.dashboard.subscriptions.update(team.subscription_id, params={"items": swapped})
+    team.copy()
+    assert (adjusted(team), items(team)) == (1, [("pro-over", None), ("team-month", 1), ("team-over", None)])
+    assert (adjusted(team), compared(team)) == (0, [])
+    team.use(900)
+    team.after(hours=3)
+    team.tell()
+    assert meters(team) == {"pro": {"10 10:00": 20}, "team": {"10 11:00": 20}}
+    assert renew(team, END) == TEAM_MINOR + 20 * UNIT_MINOR + 20 * TEAM_UNIT_MINOR
+
+
 def test_the_copy_has_the_job_done_only_if_there_is_something_to_do(team: Metering, valkey: EmbeddedValkey) -> None:
     with environment(REDIS_URL=valkey.url_of(5)), celery_app.sender().connection_for_read() as connection:
         broker = connection.default_channel.client
