@@ -9,7 +9,8 @@ from typing import Protocol
 
 from app.domain.subscribing import LIVE_STATUSES, OVER_STATUSES, SubscriptionStatus
 
-_KEEPING_GRACE = (SubscriptionStatus.PAST_DUE, SubscriptionStatus.CANCELLED)
+# In these what was late is not paid, as far as anybody knows.
+_KEEPING_GRACE = (SubscriptionStatus.PAST_DUE, SubscriptionStatus.UNPAID, SubscriptionStatus.CANCELLED)
 
 
 class Dated(Protocol):
@@ -63,11 +64,17 @@ def grace_end(before: Graced | None, status: SubscriptionStatus, now: datetime, 
     """What `grace_ends_at` is to be of one that is seen with this status now. `before` is what was written down, if it was.
 
     It is fixed when the payment is first seen to be late, whatever the setting becomes. Of one that is cancelled then it stays:
-    until then it gave access.
+    until then it gave access. And of one that nobody pays for meanwhile: its quantity can be 0 today, and tomorrow not.
     """
-    if before is not None and before.status in _KEEPING_GRACE and status in _KEEPING_GRACE:
+    if before is not None and status in _KEEPING_GRACE and _was_late(before):
         return before.grace_ends_at
     return now + timedelta(days=days) if status is SubscriptionStatus.PAST_DUE and days else None
+
+
+def _was_late(before: Graced) -> bool:
+    if before.status is SubscriptionStatus.UNPAID:
+        return before.grace_ends_at is not None
+    return before.status in _KEEPING_GRACE
 
 
 def status_at(subscription: Dated, moment: datetime) -> SubscriptionStatus:

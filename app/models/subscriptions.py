@@ -26,7 +26,7 @@ class Subscription(SQLModel, table=True):
     the job has something to write. `changed_at` is the last change; what the package was before it is in `PastPackage`.
     Of an item that was added to a provider's subscription later it is when that was seen: until then others decided.
     One that is PAST_DUE gives access until `grace_ends_at`, and none without it; when it is then cancelled, the date stays and
-    says until when it did. With another status the date says nothing.
+    says until when it did. While it is UNPAID the date waits, for it may be late again. With another status there is none.
 
     With a `provider` it is a copy of an item of a subscription there, as that was at `synced_at`; what was paid once has the
     session's id for both. The item's price is `provider_price_id`, or else `next_price_id`, that of `next_package_key`: a change

@@ -129,13 +129,12 @@ def _new_row(
     is its grace. What is added to it later changes nothing of who decided until then.
     """
     status = status_of(found.status)
-    late = next((row for row in before if row.status is SubscriptionStatus.PAST_DUE), None)
     return models.Subscription(
         tenant_id=owner.tenant_id,
         user_key=owner.key,
         package_key=package_key,
         status=status,
-        grace_ends_at=grace_end(late, status, now, settings().past_due_grace_days),
+        grace_ends_at=grace_end(_late_of(before), status, now, settings().past_due_grace_days),
         provider=PROVIDER,
         provider_subscription_id=found.id,
         provider_item_id=item.id,
@@ -147,6 +146,12 @@ def _new_row(
         created_at=now,
         updated_at=now,
     )
+
+
+def _late_of(before: Sequence[models.Subscription]) -> models.Subscription | None:
+    """Who has the grace of the subscription: one that goes on, or else the last that did."""
+    going_on = [row for row in before if row.status not in OVER_STATUSES] or before[-1:]
+    return next((row for row in going_on if row.status is SubscriptionStatus.PAST_DUE or row.grace_ends_at), None)
 
 
 def _copy(

@@ -71,7 +71,11 @@ def test_a_grace_is_fixed_when_the_payment_is_first_late_and_stays_until_that_is
     late, paid = Subscription(SubscriptionStatus.PAST_DUE, grace_ends_at=AFTER), Subscription()
     is_late = status is SubscriptionStatus.PAST_DUE
     assert [grace_end(before, status, THEN, 3) for before in (None, paid)] == [new if is_late else None] * 2
-    assert grace_end(late, status, THEN, 3) == (AFTER if is_late or status is SubscriptionStatus.CANCELLED else None)
+    keeping = (SubscriptionStatus.PAST_DUE, SubscriptionStatus.UNPAID, SubscriptionStatus.CANCELLED)
+    unpaid = Subscription(SubscriptionStatus.UNPAID, grace_ends_at=AFTER)
+    for before in (late, unpaid):
+        assert grace_end(before, status, THEN, 3) == (AFTER if status in keeping else None)
+    assert grace_end(Subscription(SubscriptionStatus.UNPAID), status, THEN, 3) == (new if is_late else None)
     assert grace_end(None, status, THEN, 0) is None
 
 

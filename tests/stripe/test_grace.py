@@ -155,6 +155,33 @@ def test_an_item_in_the_place_of_another_has_no_grace_of_its_own(pro: Metering) 
     assert not pro.market.may()
 
 
+def test_a_quantity_of_none_and_back_brings_no_new_grace(pro: Metering) -> None:
+    fail(pro)
+    pro.move_to(RENEWED + timedelta(days=2))
+    (item,) = pro.market.gateway.subscription(pro.subscription_id).items
+    for quantity, status in ((0, "UNPAID"), (1, "PAST_DUE")):
+        wanted = [{"id": item.id, "quantity": quantity}]
+        pro.market.dashboard.subscriptions.update(pro.subscription_id, params={"items": wanted})
+        pro.copy()
+        assert written(pro) == [(status, GRACE_ENDS)]
+    pro.move_to(GRACE_ENDS)
+    assert not pro.market.may()
+
+
+def test_an_item_that_is_removed_and_added_again_later_has_the_grace_of_before(metering: Metering, grace: None) -> None:
+    metering.sell()
+    metering.buy()
+    fail(metering)
+    metering.move_to(RENEWED + timedelta(days=2))
+    item = metering.market.gateway.subscription(metering.subscription_id).items[0]
+    for wanted in ({"id": item.id, "deleted": True}, {"price": item.price.id, "quantity": 1}):
+        metering.market.dashboard.subscriptions.update(metering.subscription_id, params={"items": [wanted]})
+        metering.copy()
+    assert written(metering) == [("CANCELLED", GRACE_ENDS), ("PAST_DUE", GRACE_ENDS)]
+    metering.move_to(GRACE_ENDS)
+    assert not metering.market.may()
+
+
 @pytest.mark.parametrize("closed_at", [RENEWED, GRACE_ENDS - MILLISECOND, GRACE_ENDS, GRACE_ENDS + timedelta(days=2)])
 def test_a_period_is_closed_by_the_same_terms_in_the_grace_and_after_it(pro: Metering, closed_at: datetime) -> None:
     fail(pro)
