@@ -53,12 +53,15 @@ def not_billed(
     ]
 
 
-def is_left_over(package_key: int, stays: Sequence[Stay], period_start: datetime, now: datetime) -> bool:
+def is_left_over(
+    package_key: int, stays: Sequence[Stay], *, period_start: datetime, created_at: datetime, now: datetime
+) -> bool:
     """Whether an item for a package's overage, whose bill began at `period_start`, has nothing to charge for any more.
 
-    Nobody was to the package in that time, nor is or will be, and the bill before is made.
+    Nobody was to the package in that time, nor is or will be, and the bill before is made. One that was added just now stays for
+    a while: who changes a package by hand may add its price for overage first.
     """
     ended_by_then = all(
         stay.until is not None and stay.until <= period_start for stay in stays if stay.package_key == package_key
     )
-    return ended_by_then and period_start + SETTLED_AFTER <= now
+    return ended_by_then and max(period_start, created_at) + SETTLED_AFTER <= now

@@ -123,7 +123,13 @@ def _left_over(
     return tuple(
         metered[meter_id].id
         for meter_id, (package_key, _) in sold.items()
-        if is_left_over(package_key, stays, metered[meter_id].period_start, now)
+        if is_left_over(
+            package_key,
+            stays,
+            period_start=metered[meter_id].period_start,
+            created_at=metered[meter_id].created_at,
+            now=now,
+        )
     )
 
 

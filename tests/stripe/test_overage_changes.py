@@ -236,6 +236,19 @@ def test_an_item_in_the_place_of_another_takes_nothing_back_and_brings_its_price
     assert renew(team, END) == TEAM_MINOR + 20 * UNIT_MINOR + 20 * TEAM_UNIT_MINOR
 
 
+def test_what_an_operator_adds_before_they_change_the_package_stays(team: Metering) -> None:
+    team.after(days=10)
+    added = {"price": templates(team)["team-over"]}
+    team.market.dashboard.subscriptions.update(team.subscription_id, params={"items": [added]})
+    team.copy()
+    assert (adjusted(team), items(team)) == (0, [*OVER, ("team-over", None)])
+    # Nobody changed it after all.
+    team.after(days=10, hours=72, minutes=59)
+    assert (adjusted(team), items(team)) == (0, [*OVER, ("team-over", None)])
+    team.after(days=10, hours=73)
+    assert (adjusted(team), items(team)) == (1, OVER)
+
+
 def test_the_copy_has_the_job_done_only_if_there_is_something_to_do(team: Metering, valkey: EmbeddedValkey) -> None:
     with environment(REDIS_URL=valkey.url_of(5)), celery_app.sender().connection_for_read() as connection:
         broker = connection.default_channel.client
