@@ -33,8 +33,8 @@ class MeterReportState(StrEnum):
 
 HOUR = timedelta(hours=1)
 _IDENTIFIER_MAX = 100
-# No number of a length that the database does not take.
-_IDENTIFIER = re.compile(r"meterline:([^:]+):(\d{1,18}):(\d{1,18}):(\d{1,10}):(\d{1,9})", re.ASCII)
+# No number of a length that the database does not take, nor anything else: whoever uses the account can choose any name.
+_IDENTIFIER = re.compile(r"meterline:(\w+):(\d{1,18}):(\d{1,18}):(\d{1,10}):(\d{1,9})", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)

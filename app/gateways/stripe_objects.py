@@ -162,17 +162,16 @@ def metered_usage(it: Object) -> billing.MeteredUsage:
 
 
 def meter_errors(it: Object) -> billing.MeterErrors:
-    """A thin event about a meter, with its data."""
+    """A thin event about a meter, with its data. Whoever else tells the account's meters may give their statements no name."""
     reason = it["data"]["reason"]
     return billing.MeterErrors(
         meter_id=_id(it.get("related_object")),
         count=reason["error_count"],
         named=[
-            billing.MeterRefusal(
-                identifier=sample["request"]["identifier"], code=each["code"], message=sample["error_message"]
-            )
+            billing.MeterRefusal(identifier=identifier, code=each["code"], message=sample["error_message"])
             for each in reason["error_types"]
             for sample in each["sample_errors"]
+            if isinstance(identifier := (sample.get("request") or {}).get("identifier"), str)
         ],
     )
 

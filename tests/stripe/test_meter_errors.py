@@ -168,6 +168,27 @@ def test_what_others_told_their_meters_is_no_matter(gone: Metering, identifier: 
     assert (is_handled, error, dead(gone)) == (True, None, [])
 
 
+@pytest.mark.parametrize(
+    "sample",
+    [
+        {},
+        {"request": None},
+        {"request": {"identifier": None}},
+        {"request": {"identifier": "meterline:sub\0:1:2:1768040400:1"}},
+        {"request": {"identifier": "meterline:\ud800:1:2:1768040400:1"}},
+    ],
+)
+def test_others_in_the_same_event_that_have_no_name_or_an_odd_one_keep_nobody_from_hearing_of_ours(
+    gone: Metering, sample: dict[str, object]
+) -> None:
+    gone.tell()
+    (event,) = gone.market.double.world.account.state.objects["v2.core.event"].values()
+    (found,) = event["data"]["reason"]["error_types"]
+    found["sample_errors"].insert(0, {"error_message": "No such customer.", **sample})
+    hear(gone)
+    assert [state for _, _, _, state in gone.told()] == ["SENT", "DEAD"]
+
+
 def test_if_more_were_not_counted_than_are_named_the_meter_is_compared_at_once(gone: Metering) -> None:
     gone.tell()
     gone.market.change("UPDATE metered_items SET compared_at = now()")
