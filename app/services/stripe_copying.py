@@ -126,7 +126,8 @@ def _new_row(
     now: datetime,
 ) -> models.Subscription:
     """`before`: those of its items that were copied before. The bill that was not paid is that of the whole subscription, and so
-    is its grace. What is added to it later changes nothing of who decided until then.
+    is its grace. What was added since then changes nothing of who decided until now. What was there, and was not copied while
+    nobody had said which package it is for, was bought at the beginning.
     """
     status = status_of(found.status)
     return models.Subscription(
@@ -141,7 +142,7 @@ def _new_row(
         provider_price_id=item.price.id,
         # The anchor of its periods, for good. If Stripe's clock is ahead, what was paid must not wait for ours.
         started_at=min(found.started_at, now),
-        changed_at=now if before else None,
+        changed_at=now if any(row.created_at < item.created_at for row in before) else None,
         metadata_={},
         created_at=now,
         updated_at=now,

@@ -249,6 +249,27 @@ def test_what_an_operator_adds_before_they_change_the_package_stays(team: Meteri
     assert (adjusted(team), items(team)) == (1, OVER)
 
 
+def test_an_item_that_was_bought_at_the_beginning_is_no_change_though_its_package_was_not_known_until_now(
+    metering: Metering,
+) -> None:
+    metering.sell()
+    metering.sell_addon_with_overage()
+    metering.price("extra", "extra-month", 100)
+    bought = [{"price": templates(metering)[name]} for name in ("pro-month", "extra-month")]
+    customer = metering.market.dashboard.customers.create(params={"email": "ada@example.com"})
+    metering.subscription_id = metering.market.dashboard.subscriptions.create(
+        params={"customer": customer.id, "items": bought}
+    ).id
+    price_id = templates(metering)["extra-month"]
+    known, unknown = "ACTIVE", "FAILED"
+    for status, after in ((unknown, 0), (known, 1)):
+        metering.market.change("UPDATE billing_templates SET status = :s WHERE price_id = :p", s=status, p=price_id)
+        metering.after(hours=after)
+        metering.copy()
+    assert [package_id for package_id, _ in metering.market.states(customer.id)] == ["pro", "extra"]
+    assert (adjusted(metering), items(metering)) == (0, [("pro-month", 1), ("extra-month", 1)])
+
+
 def test_the_copy_has_the_job_done_only_if_there_is_something_to_do(team: Metering, valkey: EmbeddedValkey) -> None:
     with environment(REDIS_URL=valkey.url_of(5)), celery_app.sender().connection_for_read() as connection:
         broker = connection.default_channel.client
