@@ -60,6 +60,17 @@ def change_to_come(session: Session, row: Subscription, price_id: str) -> Subscr
     ).one_or_none()
 
 
+def is_change_pending(session: Session, tenant_id: int, subscription_ids: Collection[int]) -> bool:
+    """Whether one of them is to be changed, and it is not known that it was."""
+    pending = select(SubscriptionRequest.id).where(
+        SubscriptionRequest.tenant_id == tenant_id,
+        col(SubscriptionRequest.subscription_id).in_(subscription_ids),
+        SubscriptionRequest.kind == RequestKind.CHANGE,
+        SubscriptionRequest.status == RequestStatus.PENDING,
+    )
+    return session.exec(pending.limit(1)).first() is not None
+
+
 def last_requests(
     session: Session, tenant_id: int, subscription_ids: Collection[int]
 ) -> dict[int, SubscriptionRequest]:

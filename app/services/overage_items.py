@@ -19,6 +19,7 @@ from app.domain.subscription_dates import has_changed, is_finished, package_key_
 from app.gateways.billing import ProviderSubscription, SubscriptionItem
 from app.queries import metered_items
 from app.queries import overage_prices as queries
+from app.queries.subscription_requests import is_change_pending
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,17 +56,21 @@ def missing_prices(
 def adjustment_of(
     session: Session, tenant_id: int, found: ProviderSubscription, copies: Iterable[models.Subscription], now: datetime
 ) -> Adjustment:
-    """What is to be done about the metered items of a subscription that has these copies. Nothing while an item has none: then
-    it is not known what is paid for.
+    """What is to be done about the metered items of a subscription that has these copies. Nothing while an item has none, or
+    one of another price: then it is not known, or not yet, what is paid for.
     """
     rows = {row.provider_item_id: row for row in copies}
     licensed = [item for item in found.items if item.price.meter_id is None]
-    if found.is_over or not all(item.id in rows for item in licensed):
+    if found.is_over or not all(item.id in rows and _is_copied(item, rows[item.id]) for item in licensed):
         return _NONE
     missing = _missing(session, tenant_id, found, [(item, rows[item.id]) for item in licensed], now)
     causes = sorted(f"{row.id}:{since.isoformat()}" for _, row, since in missing)
     price_ids = tuple(price.price_id for price, _, _ in missing)
     return Adjustment(price_ids, " ".join(dict.fromkeys(causes)), _left_over(session, tenant_id, found, rows, now))
+
+
+def _is_copied(item: SubscriptionItem, row: models.Subscription) -> bool:
+    return item.price.id in (row.provider_price_id, row.next_price_id)
 
 
 def _missing(
@@ -117,7 +122,11 @@ def _left_over(
         _has_left(row, now) for row in rows.values()
     ):
         return ()
-    past = queries.past_packages(session, tenant_id, {row.id for row in rows.values()})
+    ids = {row.id for row in rows.values()}
+    if is_change_pending(session, tenant_id, ids):
+        # A worker asks Stripe for it at this moment, and may count on an item that is there.
+        return ()
+    past = queries.past_packages(session, tenant_id, ids)
     stays = [Stay(each.package_key, each.until) for each in past]
     stays += [stay for row in rows.values() for stay in _stays(row, now)]
     return tuple(

@@ -91,6 +91,22 @@ class Twice(StripeGateway):
         return super().change_subscription(subscription_id, change, key=key)
 
 
+class Beside(StripeGateway):
+    """While the new price is given, another worker does what the copy of the old one has asked for: before, and after."""
+
+    tenant_id = 0
+
+    def change_subscription(
+        self, subscription_id: str, change: SubscriptionChange, *, key: str
+    ) -> ProviderSubscription:
+        if not change.prorate or change.price_id is None:
+            return super().change_subscription(subscription_id, change, key=key)
+        adjust_overage(self.tenant_id, subscription_id, self)
+        changed = super().change_subscription(subscription_id, change, key=key)
+        adjust_overage(self.tenant_id, subscription_id, self)
+        return changed
+
+
 def renew(it: Metering, moment: datetime) -> int:
     """The period ends, told of until then; what is to be paid at once, for the next and for the overage of this one."""
     it.move_to(moment - timedelta(minutes=1))
@@ -282,6 +298,30 @@ def test_the_copy_has_the_job_done_only_if_there_is_something_to_do(team: Meteri
         (message,) = broker.lrange(jobs.Queue.STRIPE, 0, -1)
         assert json.loads(message)["headers"]["task"] == "stripe.adjust_overage"
         broker.flushdb()
+
+
+def test_while_a_change_is_on_its_way_nothing_is_left_over(team: Metering) -> None:
+    change(team, "team", at_period_end=True)
+    team.after(days=4)
+    beside = Beside(API_KEY, base=team.market.double.url, tries_again=0)
+    beside.tenant_id = team.market.shop.actor.tenant_id
+    team.market.gateway = beside
+    # Not later but now, so the old price is given back first, and for a moment nobody is to be to team.
+    change(team, "team")
+    assert (items(team), team.market.states()) == (BOTH, [("team", "ACTIVE")])
+
+
+def test_a_change_in_the_dashboard_that_was_not_copied_yet_takes_no_item_away(team: Metering) -> None:
+    change(team, "team", at_period_end=True)
+    team.after(days=1)
+    change(team, "pro")
+    team.after(days=4)
+    item = team.market.gateway.subscription(team.subscription_id).items[0]
+    wanted = SubscriptionChange(item_id=item.id, price_id=templates(team)["team-month"])
+    team.market.gateway.change_subscription(team.subscription_id, wanted, key="dashboard")
+    assert (adjusted(team), items(team)) == (0, BOTH)
+    team.copy()
+    assert (adjusted(team), compared(team), items(team)) == (0, [], BOTH)
 
 
 def test_two_workers_at_once_add_one_item(team: Metering) -> None:
