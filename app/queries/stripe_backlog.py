@@ -22,6 +22,13 @@ class StripeKind(StrEnum):
     SECOND_BASES = "second_bases"
 
 
+# Of what was paid once, and of what is not billed, no copy tells when it is over: so it is looked for who has both still.
+_HAS_BOTH = """r.is_second_base AND r.status NOT IN ('CANCELLED', 'INCOMPLETE_EXPIRED') AND EXISTS (
+  SELECT FROM subscriptions o JOIN packages p ON p.tenant_id = o.tenant_id AND p.key = o.package_key
+  WHERE o.tenant_id = r.tenant_id AND o.user_key = r.user_key AND o.id <> r.id AND NOT p.is_addon
+    AND o.status NOT IN ('CANCELLED', 'INCOMPLETE_EXPIRED')
+)"""
+
 # (table, since when, which rows). Events have no tenant yet. An unpaid link has a time to be looked at, and so an index.
 _ROWS = {
     StripeKind.REQUESTS: ("subscription_requests", "created_at", "r.status = 'PENDING'"),
@@ -29,7 +36,7 @@ _ROWS = {
     StripeKind.UNPAID_LINKS: ("checkout_links", "updated_at", "r.status = 'UNPAID' AND r.look_at IS NOT NULL"),
     StripeKind.TEMPLATES: ("billing_templates", "created_at", "r.status = 'PENDING'"),
     StripeKind.FAILED_TEMPLATES: ("billing_templates", "created_at", "r.status = 'FAILED'"),
-    StripeKind.SECOND_BASES: ("subscriptions", "updated_at", "r.is_second_base"),
+    StripeKind.SECOND_BASES: ("subscriptions", "updated_at", _HAS_BOTH),
 }
 _EVENTS = f"""
 SELECT count(*), min(at) FROM (
