@@ -10,7 +10,7 @@ from sqlalchemy import text
 
 from app.contract.actors import Actor
 from app.db import engine
-from app.gateways.billing import BillingInterval, NewPrice
+from app.gateways.billing_shapes import BillingInterval, NewPrice
 from app.gateways.stripe import StripeGateway
 from app.gateways.stripe_double import StripeDouble
 from app.gateways.stripe_double.faults import FaultKind

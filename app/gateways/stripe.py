@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 import stripe
 
 from app.gateways import billing, stripe_objects, stripe_requests
+from app.gateways import billing_shapes as shapes
 from app.gateways.account_limits import AccountLimits, limits_for
 from app.gateways.billing_errors import (
     BillingError,
@@ -107,20 +108,20 @@ class StripeGateway:
     def live(self) -> bool:
         return self._live
 
-    def product(self, product_id: str) -> billing.Product:
+    def product(self, product_id: str) -> shapes.Product:
         return stripe_objects.product(_one(self._api.products.retrieve, product_id))
 
-    def price(self, price_id: str) -> billing.Price:
+    def price(self, price_id: str) -> shapes.Price:
         return stripe_objects.price(_one(self._api.prices.retrieve, price_id))
 
-    def prices(self, *, active: bool | None = None, after: str | None = None) -> billing.Page[billing.Price]:
+    def prices(self, *, active: bool | None = None, after: str | None = None) -> billing.Page[shapes.Price]:
         return _page(self._api.prices.list, stripe_objects.price, after, active=active)
 
-    def create_product(self, name: str, *, key: str, metadata: billing.Metadata | None = None) -> billing.Product:
+    def create_product(self, name: str, *, key: str, metadata: shapes.Metadata | None = None) -> shapes.Product:
         made = _made(self._api.products.create, key, name=name, metadata=dict(metadata or {}))
         return stripe_objects.product(made)
 
-    def create_price(self, new: billing.NewPrice, *, key: str) -> billing.Price:
+    def create_price(self, new: shapes.NewPrice, *, key: str) -> shapes.Price:
         made = _made(
             self._api.prices.create,
             key,
@@ -132,42 +133,42 @@ class StripeGateway:
         )
         return stripe_objects.price(made)
 
-    def customer(self, customer_id: str) -> billing.Customer:
+    def customer(self, customer_id: str) -> shapes.Customer:
         return stripe_objects.customer(_one(self._api.customers.retrieve, customer_id))
 
-    def customers(self, *, email: str | None = None, after: str | None = None) -> billing.Page[billing.Customer]:
+    def customers(self, *, email: str | None = None, after: str | None = None) -> billing.Page[shapes.Customer]:
         return _page(self._api.customers.list, stripe_objects.customer, after, email=email)
 
     def find_or_create_customer(
-        self, *, email: str | None, name: str | None, metadata: billing.Metadata, key: str
-    ) -> billing.Customer:
+        self, *, email: str | None, name: str | None, metadata: shapes.Metadata, key: str
+    ) -> shapes.Customer:
         found = self._customer_known_as(email, metadata) if email else None
         if found is not None:
             return found
         made = _made(self._api.customers.create, key, email=email, name=name, metadata=dict(metadata))
         return stripe_objects.customer(made)
 
-    def _customer_known_as(self, email: str, metadata: billing.Metadata) -> billing.Customer | None:
+    def _customer_known_as(self, email: str, metadata: shapes.Metadata) -> shapes.Customer | None:
         pages = billing.each_page(lambda after: self.customers(email=email, after=after))
         alike = (each for page in pages for each in page.items if metadata.items() <= each.metadata.items())
         return next(alike, None)
 
-    def create_checkout_session(self, new: billing.NewCheckout, *, key: str) -> billing.CheckoutSession:
+    def create_checkout_session(self, new: shapes.NewCheckout, *, key: str) -> shapes.CheckoutSession:
         return stripe_objects.checkout_session(
             _made(self._api.checkout.sessions.create, key, **stripe_requests.checkout(new))
         )
 
-    def checkout_session(self, session_id: str) -> billing.CheckoutSession:
+    def checkout_session(self, session_id: str) -> shapes.CheckoutSession:
         return stripe_objects.checkout_session(_one(self._api.checkout.sessions.retrieve, session_id))
 
     def checkout_sessions(
         self,
         *,
-        status: billing.CheckoutStatus | None = None,
+        status: shapes.CheckoutStatus | None = None,
         subscription_id: str | None = None,
         created_from: datetime | None = None,
         after: str | None = None,
-    ) -> billing.Page[billing.CheckoutSession]:
+    ) -> billing.Page[shapes.CheckoutSession]:
         return _page(
             self._api.checkout.sessions.list,
             stripe_objects.checkout_session,
@@ -177,18 +178,18 @@ class StripeGateway:
             created=stripe_requests.since(created_from),
         )
 
-    def expire_checkout_session(self, session_id: str) -> billing.CheckoutSession:
+    def expire_checkout_session(self, session_id: str) -> shapes.CheckoutSession:
         return stripe_objects.checkout_session(_one(self._api.checkout.sessions.expire, session_id))
 
-    def subscription(self, subscription_id: str) -> billing.ProviderSubscription:
+    def subscription(self, subscription_id: str) -> shapes.ProviderSubscription:
         return self._whole(_one(self._api.subscriptions.retrieve, subscription_id))
 
     def subscriptions(
         self, *, customer_id: str | None = None, after: str | None = None
-    ) -> billing.Page[billing.ProviderSubscription]:
+    ) -> billing.Page[shapes.ProviderSubscription]:
         return _page(self._api.subscriptions.list, self._whole, after, status="all", customer=customer_id)
 
-    def _whole(self, found: Mapping[str, Any]) -> billing.ProviderSubscription:
+    def _whole(self, found: Mapping[str, Any]) -> shapes.ProviderSubscription:
         """Only the first items come with a subscription. If there are more, all are asked for."""
         if not found["items"]["has_more"]:
             return stripe_objects.subscription(found)
@@ -200,8 +201,8 @@ class StripeGateway:
         return _page(self._api.subscription_items.list, lambda item: item, after, subscription=subscription_id)
 
     def change_subscription(
-        self, subscription_id: str, change: billing.SubscriptionChange, *, key: str
-    ) -> billing.ProviderSubscription:
+        self, subscription_id: str, change: shapes.SubscriptionChange, *, key: str
+    ) -> shapes.ProviderSubscription:
         changed = _made(
             self._api.subscriptions.update,
             key,
@@ -210,18 +211,16 @@ class StripeGateway:
         )
         return self._whole(changed)
 
-    def cancel_subscription(self, subscription_id: str) -> billing.ProviderSubscription:
+    def cancel_subscription(self, subscription_id: str) -> shapes.ProviderSubscription:
         # Otherwise usage that is in no invoice yet never is, and what an upgrade costs until the period's end is dropped.
         return self._whole(
             _one(lambda id_: self._api.subscriptions.cancel(id_, params={"invoice_now": True}), subscription_id)
         )
 
-    def invoice(self, invoice_id: str) -> billing.Invoice:
+    def invoice(self, invoice_id: str) -> shapes.Invoice:
         return stripe_objects.invoice(_one(self._api.invoices.retrieve, invoice_id))
 
-    def invoices(
-        self, *, subscription_id: str | None = None, after: str | None = None
-    ) -> billing.Page[billing.Invoice]:
+    def invoices(self, *, subscription_id: str | None = None, after: str | None = None) -> billing.Page[shapes.Invoice]:
         return _page(self._api.invoices.list, stripe_objects.invoice, after, subscription=subscription_id)
 
     def events(
@@ -231,7 +230,7 @@ class StripeGateway:
         created_from: datetime,
         created_before: datetime | None = None,
         after: str | None = None,
-    ) -> billing.Page[billing.BillingEvent]:
+    ) -> billing.Page[shapes.BillingEvent]:
         return _page(
             self._api.events.list,
             stripe_objects.event,
@@ -240,11 +239,11 @@ class StripeGateway:
             created=stripe_requests.since(created_from, created_before),
         )
 
-    def create_portal_session(self, customer_id: str, *, return_url: str) -> billing.PortalSession:
+    def create_portal_session(self, customer_id: str, *, return_url: str) -> shapes.PortalSession:
         made = _made(self._api.billing_portal.sessions.create, None, customer=customer_id, return_url=return_url)
         return stripe_objects.portal_session(made)
 
-    def create_meter(self, event_name: str, *, name: str, key: str) -> billing.Meter:
+    def create_meter(self, event_name: str, *, name: str, key: str) -> shapes.Meter:
         made = _made(
             self._api.billing.meters.create,
             key,
@@ -257,7 +256,7 @@ class StripeGateway:
         )
         return stripe_objects.meter(made)
 
-    def meters(self, *, after: str | None = None) -> billing.Page[billing.Meter]:
+    def meters(self, *, after: str | None = None) -> billing.Page[shapes.Meter]:
         return _page(self._api.billing.meters.list, stripe_objects.meter, after)
 
     def send_meter_event(self, event_name: str, *, customer_id: str, value: int, at: datetime, identifier: str) -> None:
@@ -275,18 +274,18 @@ class StripeGateway:
             if "already exists with identifier" not in (refused.words or ""):
                 raise
 
-    def meter_errors(self, event_id: str) -> billing.MeterErrors:
+    def meter_errors(self, event_id: str) -> shapes.MeterErrors:
         return stripe_objects.meter_errors(_one(self._thin_events.retrieve, event_id))
 
     def metered_usage(
         self, meter_id: str, *, customer_id: str, start: datetime, end: datetime
-    ) -> list[billing.MeteredUsage]:
+    ) -> list[shapes.MeteredUsage]:
         pages = billing.each_page(lambda after: self._usage_page(meter_id, customer_id, start, end, after))
         return sorted((each for page in pages for each in page.items), key=lambda each: each.start)
 
     def _usage_page(
         self, meter_id: str, customer_id: str, start: datetime, end: datetime, after: str | None
-    ) -> billing.Page[billing.MeteredUsage]:
+    ) -> billing.Page[shapes.MeteredUsage]:
         return _page(
             lambda **asked: self._api.billing.meters.event_summaries.list(_existing(meter_id), **asked),
             stripe_objects.metered_usage,
@@ -297,13 +296,13 @@ class StripeGateway:
             value_grouping_window="hour",
         )
 
-    def create_webhook_endpoint(self, url: str, *, types: Sequence[str], key: str) -> billing.WebhookTarget:
+    def create_webhook_endpoint(self, url: str, *, types: Sequence[str], key: str) -> shapes.WebhookTarget:
         made = _made(
             self._api.webhook_endpoints.create, key, url=url, enabled_events=list(types), api_version=API_VERSION
         )
         return stripe_objects.webhook_target(made)
 
-    def verified_event(self, body: bytes, signature: str | None, *, now: datetime) -> billing.BillingEvent:
+    def verified_event(self, body: bytes, signature: str | None, *, now: datetime) -> shapes.BillingEvent:
         return verified_event(body, signature, secrets=self._webhook_secrets, now=now)
 
 

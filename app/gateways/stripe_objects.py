@@ -8,29 +8,29 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from app.gateways import billing
+from app.gateways import billing_shapes as shapes
 
 Object = Mapping[str, Any]
 
 
-def product(it: Object) -> billing.Product:
+def product(it: Object) -> shapes.Product:
     """A product. One that was deleted is told of by its id alone, and is not for sale."""
-    return billing.Product(
+    return shapes.Product(
         id=it["id"], name=it.get("name") or "", active=it.get("active", False), metadata=_metadata(it)
     )
 
 
-def price(it: Object) -> billing.Price:
+def price(it: Object) -> shapes.Price:
     """A price; of one with tiers only that it has no single amount."""
     recurring = it.get("recurring") or {}
     interval = recurring.get("interval")
-    return billing.Price(
+    return shapes.Price(
         id=it["id"],
         product_id=_id(it["product"]) or "",
         active=it["active"],
         currency=it["currency"],
         amount_minor=it.get("unit_amount"),
-        interval=billing.BillingInterval(interval) if interval else None,
+        interval=shapes.BillingInterval(interval) if interval else None,
         interval_count=recurring.get("interval_count") or 1,
         meter_id=recurring.get("meter"),
         nickname=it.get("nickname"),
@@ -40,9 +40,9 @@ def price(it: Object) -> billing.Price:
     )
 
 
-def customer(it: Object) -> billing.Customer:
+def customer(it: Object) -> shapes.Customer:
     """A customer, or what is left of a deleted one."""
-    return billing.Customer(
+    return shapes.Customer(
         id=it["id"],
         email=it.get("email"),
         name=it.get("name"),
@@ -51,14 +51,14 @@ def customer(it: Object) -> billing.Customer:
     )
 
 
-def checkout_session(it: Object) -> billing.CheckoutSession:
+def checkout_session(it: Object) -> shapes.CheckoutSession:
     """A checkout session. The email is the one that the buyer gave, or else the one that we did."""
     details = it.get("customer_details") or {}
-    return billing.CheckoutSession(
+    return shapes.CheckoutSession(
         id=it["id"],
-        mode=billing.CheckoutMode(it["mode"]),
-        status=billing.CheckoutStatus(it["status"]),
-        payment_status=billing.PaymentStatus(it["payment_status"]),
+        mode=shapes.CheckoutMode(it["mode"]),
+        status=shapes.CheckoutStatus(it["status"]),
+        payment_status=shapes.PaymentStatus(it["payment_status"]),
         url=it.get("url"),
         client_reference_id=it.get("client_reference_id"),
         customer_id=_id(it.get("customer")),
@@ -74,12 +74,12 @@ def checkout_session(it: Object) -> billing.CheckoutSession:
     )
 
 
-def subscription(it: Object) -> billing.ProviderSubscription:
+def subscription(it: Object) -> shapes.ProviderSubscription:
     """A subscription, with the items that are given: of many, Stripe puts in the first ones only."""
-    return billing.ProviderSubscription(
+    return shapes.ProviderSubscription(
         id=it["id"],
         customer_id=_id(it["customer"]) or "",
-        status=billing.SubscriptionStatus(it["status"]),
+        status=shapes.SubscriptionStatus(it["status"]),
         items=[_item(each) for each in it["items"]["data"]],
         started_at=_at(it["start_date"]),
         trial_end=_at_or_none(it.get("trial_end")),
@@ -95,8 +95,8 @@ def subscription(it: Object) -> billing.ProviderSubscription:
     )
 
 
-def _item(it: Object) -> billing.SubscriptionItem:
-    return billing.SubscriptionItem(
+def _item(it: Object) -> shapes.SubscriptionItem:
+    return shapes.SubscriptionItem(
         id=it["id"],
         price=price(it["price"]),
         quantity=it.get("quantity"),
@@ -106,11 +106,11 @@ def _item(it: Object) -> billing.SubscriptionItem:
     )
 
 
-def invoice(it: Object) -> billing.Invoice:
+def invoice(it: Object) -> shapes.Invoice:
     """An invoice."""
-    return billing.Invoice(
+    return shapes.Invoice(
         id=it["id"],
-        status=billing.InvoiceStatus(it["status"]),
+        status=shapes.InvoiceStatus(it["status"]),
         customer_id=_id(it.get("customer")),
         subscription_id=_subscription_of(it),
         currency=it["currency"],
@@ -123,13 +123,13 @@ def invoice(it: Object) -> billing.Invoice:
     )
 
 
-def event(it: Object) -> billing.BillingEvent:
+def event(it: Object) -> shapes.BillingEvent:
     """An event: of a snapshot only which object it is about, and of a thin one the same."""
     about = (it.get("data") or {}).get("object") or {}
     related = it.get("related_object") or {}
     kind = about.get("object") or related.get("type") or ""
     object_id = about.get("id") or related.get("id")
-    return billing.BillingEvent(
+    return shapes.BillingEvent(
         id=it["id"],
         type=it["type"],
         created_at=_at(it["created"]),
@@ -142,33 +142,33 @@ def event(it: Object) -> billing.BillingEvent:
     )
 
 
-def portal_session(it: Object) -> billing.PortalSession:
+def portal_session(it: Object) -> shapes.PortalSession:
     """A session of the billing portal."""
-    return billing.PortalSession(id=it["id"], url=it["url"])
+    return shapes.PortalSession(id=it["id"], url=it["url"])
 
 
-def meter(it: Object) -> billing.Meter:
+def meter(it: Object) -> shapes.Meter:
     """A meter."""
-    return billing.Meter(
+    return shapes.Meter(
         id=it["id"], event_name=it["event_name"], name=it["display_name"], active=it["status"] == "active"
     )
 
 
-def metered_usage(it: Object) -> billing.MeteredUsage:
+def metered_usage(it: Object) -> shapes.MeteredUsage:
     """One line of a meter's summaries."""
-    return billing.MeteredUsage(
+    return shapes.MeteredUsage(
         start=_at(it["start_time"]), end=_at(it["end_time"]), value=float(it["aggregated_value"])
     )
 
 
-def meter_errors(it: Object) -> billing.MeterErrors:
+def meter_errors(it: Object) -> shapes.MeterErrors:
     """A thin event about a meter, with its data. Whoever else tells the account's meters may give their statements no name."""
     reason = it["data"]["reason"]
-    return billing.MeterErrors(
+    return shapes.MeterErrors(
         meter_id=_id(it.get("related_object")),
         count=reason["error_count"],
         named=[
-            billing.MeterRefusal(identifier=identifier, code=each["code"], message=sample["error_message"])
+            shapes.MeterRefusal(identifier=identifier, code=each["code"], message=sample["error_message"])
             for each in reason["error_types"]
             for sample in each["sample_errors"]
             if isinstance(identifier := (sample.get("request") or {}).get("identifier"), str)
@@ -176,9 +176,9 @@ def meter_errors(it: Object) -> billing.MeterErrors:
     )
 
 
-def webhook_target(it: Object) -> billing.WebhookTarget:
+def webhook_target(it: Object) -> shapes.WebhookTarget:
     """A webhook endpoint."""
-    return billing.WebhookTarget(id=it["id"], url=it["url"], secret=it.get("secret"))
+    return shapes.WebhookTarget(id=it["id"], url=it["url"], secret=it.get("secret"))
 
 
 def _subscription_of(it: Object) -> str | None:

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
-from app.gateways import billing
+from app.gateways import billing_shapes as shapes
 
 
 def given(content: Mapping[str, Any]) -> dict[str, Any]:
@@ -18,7 +18,7 @@ def since(moment: datetime | None, until: datetime | None = None) -> dict[str, i
     return {name: int(bound.timestamp()) for name, bound in bounds.items()} or None
 
 
-def recurring(new: billing.NewPrice) -> dict[str, Any] | None:
+def recurring(new: shapes.NewPrice) -> dict[str, Any] | None:
     """How often a new price is paid; None: once."""
     if new.interval is None:
         return None
@@ -26,7 +26,7 @@ def recurring(new: billing.NewPrice) -> dict[str, Any] | None:
     return {**terms, "usage_type": "metered", "meter": new.meter_id} if new.meter_id else terms
 
 
-def checkout(new: billing.NewCheckout) -> dict[str, Any]:
+def checkout(new: shapes.NewCheckout) -> dict[str, Any]:
     """The parameters of a new checkout session."""
     # Metadata of a session is not copied to what comes out of it, and sweeps find subscriptions by it.
     metadata = dict(new.metadata)
@@ -53,7 +53,7 @@ def checkout(new: billing.NewCheckout) -> dict[str, Any]:
     }
 
 
-def subscription_change(change: billing.SubscriptionChange) -> dict[str, Any]:
+def subscription_change(change: shapes.SubscriptionChange) -> dict[str, Any]:
     """The parameters of a change to a subscription."""
     items: list[dict[str, Any]] = [{"id": item_id, "deleted": True} for item_id in change.removed_item_ids]
     if change.item_id:

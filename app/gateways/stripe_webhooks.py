@@ -3,7 +3,8 @@
 from collections.abc import Sequence
 from datetime import datetime
 
-from app.gateways import billing, stripe_objects
+from app.gateways import billing_shapes as shapes
+from app.gateways import stripe_objects
 from app.gateways.billing_errors import BillingSignatureError
 from app.gateways.stripe_signatures import verified_payload
 
@@ -11,9 +12,7 @@ _ID_MAX = 255
 """Stripe's."""
 
 
-def verified_event(
-    body: bytes, signature: str | None, *, secrets: Sequence[str], now: datetime
-) -> billing.BillingEvent:
+def verified_event(body: bytes, signature: str | None, *, secrets: Sequence[str], now: datetime) -> shapes.BillingEvent:
     """As `BillingGateway.verified_event`, which see, with the secrets that are valid now."""
     payload = verified_payload(body, signature, secrets=secrets, now=now)
     try:

@@ -3,8 +3,9 @@
 import structlog
 
 from app.domain.values import INT32_MAX
-from app.gateways.billing import BillingGateway, Price
+from app.gateways.billing import BillingGateway
 from app.gateways.billing_errors import BillingError, BillingNotConfiguredError, BillingRefusedError
+from app.gateways.billing_shapes import Price
 
 log = structlog.get_logger(__name__)
 

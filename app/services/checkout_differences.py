@@ -6,8 +6,9 @@ from uuid import UUID
 from app import clock
 from app.db import transaction
 from app.domain.billing import may_become
-from app.gateways.billing import BillingGateway, CheckoutSession, CheckoutStatus
+from app.gateways.billing import BillingGateway
 from app.gateways.billing_errors import BillingNotFoundError
+from app.gateways.billing_shapes import CheckoutSession, CheckoutStatus
 from app.queries import checkout_looks as looks
 from app.queries import tenants
 from app.queries.checkout_links import link_by_id

@@ -15,7 +15,7 @@ from app import clock, jobs, models
 from app.db import transaction
 from app.domain import billing_tags
 from app.domain.billing import SubscriptionLinkStatus, customer_id_of, next_look
-from app.gateways.billing import BillingGateway, CheckoutSession, NewCheckout
+from app.gateways.billing import BillingGateway
 from app.gateways.billing_errors import (
     BillingError,
     BillingKeyReusedError,
@@ -23,6 +23,7 @@ from app.gateways.billing_errors import (
     BillingRefusedError,
     BillingUnavailableError,
 )
+from app.gateways.billing_shapes import CheckoutSession, NewCheckout
 from app.gateways.stripe import stripe_gateway
 from app.queries import billing as template_queries
 from app.queries import checkout_links as queries

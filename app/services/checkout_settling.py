@@ -15,7 +15,8 @@ from app.db import transaction
 from app.domain.billing import SubscriptionLinkStatus, may_become, next_look
 from app.domain.subscribing import OVER_STATUSES
 from app.domain.webhooks import WebhookEventType
-from app.gateways.billing import BillingGateway, CheckoutSession, CheckoutStatus, PaymentStatus
+from app.gateways.billing import BillingGateway
+from app.gateways.billing_shapes import CheckoutSession, CheckoutStatus, PaymentStatus
 from app.queries import checkout_looks as looks
 from app.queries import stripe_copies as copies
 from app.queries.checkout_links import locked_link

@@ -14,13 +14,14 @@ from app.domain import billing_tags
 from app.domain.billing import SubscriptionLinkStatus, link_id_of, may_become
 from app.errors import OverloadedError
 from app.faults import in_words
-from app.gateways.billing import BillingGateway, CheckoutSession, CheckoutStatus, Lane, PaymentStatus, each_page
+from app.gateways.billing import BillingGateway, Lane, each_page
 from app.gateways.billing_errors import (
     BillingError,
     BillingNotConfiguredError,
     BillingNotFoundError,
     BillingUnavailableError,
 )
+from app.gateways.billing_shapes import CheckoutSession, CheckoutStatus, PaymentStatus
 from app.gateways.stripe import stripe_gateway
 from app.queries import checkout_links as links
 from app.queries import checkout_looks as looks

@@ -10,7 +10,7 @@ from app import models
 from app.db import transaction
 from app.domain import billing_tags
 from app.domain.billing import link_id_of
-from app.gateways.billing import CheckoutSession
+from app.gateways.billing_shapes import CheckoutSession
 from app.queries import billing as template_queries
 from app.queries import checkout_looks as looks
 from app.queries import stripe_copies as copies

@@ -7,8 +7,9 @@ from uuid import uuid4
 
 from app import clock
 from app.db import transaction
-from app.gateways.billing import BillingGateway, Meter, each_page
+from app.gateways.billing import BillingGateway, each_page
 from app.gateways.billing_errors import BillingRefusedError
+from app.gateways.billing_shapes import Meter
 from app.queries import billing_meters as queries
 from app.queries.billing_meters import Metered
 

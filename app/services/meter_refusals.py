@@ -10,7 +10,8 @@ import structlog
 from app import clock
 from app.db import transaction
 from app.domain.overage import named_by
-from app.gateways.billing import BillingGateway, MeterRefusal
+from app.gateways.billing import BillingGateway
+from app.gateways.billing_shapes import MeterRefusal
 from app.queries import meter_reports as reports
 from app.queries.meter_comparisons import compare_soon
 from app.queries.stripe_copies import tenant_ids_of_mode

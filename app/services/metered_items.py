@@ -6,7 +6,7 @@ import structlog
 from sqlmodel import Session
 
 from app import models
-from app.gateways.billing import ProviderSubscription, SubscriptionItem
+from app.gateways.billing_shapes import ProviderSubscription, SubscriptionItem
 from app.queries import metered_items as queries
 from app.queries.metered_items import Sold
 

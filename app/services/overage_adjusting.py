@@ -12,12 +12,13 @@ import structlog
 
 from app import clock
 from app.db import transaction
-from app.gateways.billing import BillingGateway, SubscriptionChange
+from app.gateways.billing import BillingGateway
 from app.gateways.billing_errors import (
     BillingNotConfiguredError,
     BillingRefusedError,
     BillingUnavailableError,
 )
+from app.gateways.billing_shapes import SubscriptionChange
 from app.gateways.stripe import stripe_gateway
 from app.queries.stripe_copies import copies_of
 from app.services.overage_items import Adjustment, adjustment_of

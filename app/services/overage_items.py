@@ -16,7 +16,7 @@ from sqlmodel import Session
 from app import models
 from app.domain.overage_prices import OveragePrice, Stay, is_left_over, newest_prices, not_billed
 from app.domain.subscription_dates import has_changed, is_finished, package_key_at, will_change
-from app.gateways.billing import ProviderSubscription, SubscriptionItem
+from app.gateways.billing_shapes import ProviderSubscription, SubscriptionItem
 from app.queries import metered_items
 from app.queries import overage_prices as queries
 from app.queries.subscription_requests import is_change_pending

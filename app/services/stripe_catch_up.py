@@ -9,7 +9,8 @@ import structlog
 from app import clock
 from app.db import transaction
 from app.domain.stripe_events import groups
-from app.gateways.billing import BillingEvent, BillingGateway, Lane, each_page
+from app.gateways.billing import BillingGateway, Lane, each_page
+from app.gateways.billing_shapes import BillingEvent
 from app.gateways.stripe import stripe_gateway
 from app.queries import stripe_inbox as queries
 from app.services.stripe_checks import resume_checks

@@ -9,7 +9,7 @@ from app import models
 from app.clock import to_wire
 from app.domain.subscribing import OVER_STATUSES
 from app.domain.subscription_dates import status_at
-from app.gateways.billing import ProviderSubscription, SubscriptionItem
+from app.gateways.billing_shapes import ProviderSubscription, SubscriptionItem
 from app.services.stripe_copying import terms_of
 
 NOTHING = "-"

@@ -13,8 +13,9 @@ from sqlmodel import Session
 from app import clock
 from app.db import transaction
 from app.errors import OverloadedError
-from app.gateways.billing import BillingGateway, Metadata, ProviderSubscription
+from app.gateways.billing import BillingGateway
 from app.gateways.billing_errors import BillingNotConfiguredError, BillingNotFoundError, BillingUnavailableError
+from app.gateways.billing_shapes import Metadata, ProviderSubscription
 from app.queries import stripe_copies as queries
 from app.queries import tenants
 from app.services.overage_adjusting import adjust_overage

@@ -13,8 +13,8 @@ from app.domain.stripe_subscriptions import end_of, status_of
 from app.domain.subscribing import LIVE_STATUSES, OVER_STATUSES, SubscriptionStatus
 from app.domain.subscription_dates import grace_end, status_at
 from app.domain.webhooks import WebhookEventType
-from app.gateways.billing import Metadata, ProviderSubscription, SubscriptionItem
-from app.gateways.billing import SubscriptionStatus as StripeStatus
+from app.gateways.billing_shapes import Metadata, ProviderSubscription, SubscriptionItem
+from app.gateways.billing_shapes import SubscriptionStatus as StripeStatus
 from app.queries import packages as package_queries
 from app.queries import stripe_copies as queries
 from app.queries.subscriptions import live_subscriptions

@@ -10,7 +10,7 @@ from app.db import transaction
 from app.domain import billing_tags
 from app.domain.values import check_id
 from app.errors import InvalidInputError
-from app.gateways.billing import Customer
+from app.gateways.billing_shapes import Customer
 from app.queries import stripe_copies as copy_queries
 from app.queries import stripe_customers, tenants
 from app.queries import stripe_import as queries

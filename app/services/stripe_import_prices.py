@@ -8,8 +8,9 @@ from app import clock, models
 from app.db import transaction
 from app.domain.billing import BillingTemplateStatus
 from app.domain.money import display_amount
-from app.gateways.billing import BillingGateway, Price
+from app.gateways.billing import BillingGateway
 from app.gateways.billing_errors import BillingNotFoundError
+from app.gateways.billing_shapes import Price
 from app.queries import stripe_copies as queries
 from app.queries.packages import kept_packages
 from app.services.conflicts import already_exists

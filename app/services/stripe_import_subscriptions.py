@@ -8,7 +8,8 @@ from sqlmodel import Session
 from app import clock, models
 from app.db import transaction
 from app.domain import billing_tags
-from app.gateways.billing import BillingGateway, ProviderSubscription
+from app.gateways.billing import BillingGateway
+from app.gateways.billing_shapes import ProviderSubscription
 from app.queries import stripe_copies as queries
 from app.services.stripe_comparing import Mismatch, What, compare
 from app.services.stripe_comparison import try_to_copy

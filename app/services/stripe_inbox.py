@@ -10,8 +10,8 @@ from sqlmodel import Session
 from app import clock, jobs
 from app.db import transaction
 from app.domain.stripe_events import WANTED_EVENTS
-from app.gateways.billing import BillingEvent
 from app.gateways.billing_errors import BillingSignatureError
+from app.gateways.billing_shapes import BillingEvent
 from app.gateways.stripe_webhooks import verified_event
 from app.queries import stripe_inbox as queries
 from app.queries.stripe_backlog import note_webhook

@@ -9,7 +9,7 @@ from sqlmodel import Session
 from app import clock, models
 from app.domain import billing_tags
 from app.domain.billing import link_id_of
-from app.gateways.billing import Customer, Metadata
+from app.gateways.billing_shapes import Customer, Metadata
 from app.queries import stripe_copies as queries
 from app.queries import stripe_customers as customers
 from app.queries import tenants

@@ -12,8 +12,9 @@ from app import models
 from app.db import transaction
 from app.domain.billing import BillingTemplateStatus
 from app.domain.values import INT32_MAX
-from app.gateways.billing import BillingGateway, Price
+from app.gateways.billing import BillingGateway
 from app.gateways.billing_errors import BillingNotFoundError
+from app.gateways.billing_shapes import Price
 from app.queries import billing as queries
 from app.queries import tenants
 from app.queries.stripe_copies import tenant_ids_of_mode, tenants_with_prices

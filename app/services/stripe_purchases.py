@@ -8,14 +8,8 @@ from app.db import transaction
 from app.domain import billing_tags
 from app.domain.subscribing import SubscriptionStatus
 from app.domain.webhooks import WebhookEventType
-from app.gateways.billing import (
-    BillingGateway,
-    CheckoutMode,
-    CheckoutSession,
-    CheckoutStatus,
-    Customer,
-    PaymentStatus,
-)
+from app.gateways.billing import BillingGateway
+from app.gateways.billing_shapes import CheckoutMode, CheckoutSession, CheckoutStatus, Customer, PaymentStatus
 from app.queries import stripe_copies as queries
 from app.queries.packages import kept_packages
 from app.services import subscription_news

@@ -11,8 +11,9 @@ from sqlmodel import Session
 
 from app.db import transaction
 from app.domain import billing_tags
-from app.gateways.billing import BillingGateway, Customer, Metadata, ProviderSubscription
+from app.gateways.billing import BillingGateway
 from app.gateways.billing_errors import BillingUnavailableError
+from app.gateways.billing_shapes import Customer, Metadata, ProviderSubscription
 from app.queries import stripe_copies as queries
 from app.services.checkout_tags import link_of
 from app.services.stripe_copying import write_copy

@@ -10,13 +10,9 @@ from app.domain.overage_prices import OveragePrice
 from app.domain.subscription_dates import has_changed, package_key_at
 from app.domain.subscription_requests import Offer, RequestKind, RequestStatus, offer_like
 from app.errors import SubscriptionError
-from app.gateways.billing import (
-    BillingGateway,
-    ProviderSubscription,
-    SubscriptionChange,
-    SubscriptionItem,
-)
+from app.gateways.billing import BillingGateway
 from app.gateways.billing_errors import BillingNotFoundError
+from app.gateways.billing_shapes import ProviderSubscription, SubscriptionChange, SubscriptionItem
 from app.queries import subscription_requests as queries
 from app.queries.overage_prices import overage_prices
 from app.queries.packages import packages_by_key

@@ -14,13 +14,14 @@ from app import jobs, models
 from app.db import transaction
 from app.domain import billing_tags
 from app.domain.billing import BillingTemplateStatus
-from app.gateways.billing import BillingGateway, BillingInterval, NewPrice, Price
+from app.gateways.billing import BillingGateway
 from app.gateways.billing_errors import (
     BillingKeyReusedError,
     BillingNotConfiguredError,
     BillingRefusedError,
     BillingUnavailableError,
 )
+from app.gateways.billing_shapes import BillingInterval, NewPrice, Price
 from app.gateways.stripe import stripe_gateway
 from app.queries import billing as queries
 from app.queries.billing_meters import Metered

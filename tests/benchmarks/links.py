@@ -15,7 +15,7 @@ from dataclasses import dataclass
 import httpx
 
 from app.contract.billing import LinkPrice
-from app.gateways.billing import BillingInterval, NewPrice
+from app.gateways.billing_shapes import BillingInterval, NewPrice
 from app.gateways.stripe import StripeGateway
 from app.services.billing import link_price
 from tests.benchmarks.samples import Sample, sample_of

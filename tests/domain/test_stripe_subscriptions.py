@@ -6,7 +6,7 @@ import pytest
 
 from app.domain.stripe_subscriptions import end_of, status_of
 from app.domain.subscribing import SubscriptionStatus
-from app.gateways.billing import SubscriptionStatus as StripeStatus
+from app.gateways.billing_shapes import SubscriptionStatus as StripeStatus
 
 NOW, ENDED, CANCEL_AT, PERIOD_END = (datetime(2026, 11, day, tzinfo=UTC) for day in (5, 1, 20, 30))
 

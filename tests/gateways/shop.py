@@ -2,13 +2,7 @@
 
 from dataclasses import dataclass
 
-from app.gateways.billing import (
-    BillingInterval,
-    CheckoutSession,
-    NewCheckout,
-    NewPrice,
-    ProviderSubscription,
-)
+from app.gateways.billing_shapes import BillingInterval, CheckoutSession, NewCheckout, NewPrice, ProviderSubscription
 from app.gateways.stripe import StripeGateway
 from app.gateways.stripe_double import StripeDouble
 

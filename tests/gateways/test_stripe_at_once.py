@@ -2,8 +2,8 @@
 
 from concurrent.futures import ThreadPoolExecutor
 
-from app.gateways.billing import CheckoutSession
 from app.gateways.billing_errors import BillingUnavailableError
+from app.gateways.billing_shapes import CheckoutSession
 from app.gateways.stripe import StripeGateway
 from app.gateways.stripe_double import StripeDouble
 from app.gateways.stripe_double.faults import FaultKind

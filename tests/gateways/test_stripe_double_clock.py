@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from app.gateways.billing import SubscriptionChange
+from app.gateways.billing_shapes import SubscriptionChange
 from app.gateways.stripe_double import StripeDouble
 from app.gateways.stripe_double.dates import next_date
 from tests.gateways.shop import DAY, HOUR, Shop

@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from app.gateways.billing import CheckoutStatus
+from app.gateways.billing_shapes import CheckoutStatus
 from app.gateways.stripe import StripeGateway
 from app.gateways.stripe_double import StripeDouble
 from tests.gateways.conftest import SECRET

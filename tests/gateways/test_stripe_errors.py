@@ -8,7 +8,6 @@ from typing import Any
 import pytest
 
 from app.faults import in_words, traceback_of
-from app.gateways.billing import CheckoutStatus, NewCheckout, SubscriptionChange
 from app.gateways.billing_errors import (
     BillingError,
     BillingKeyReusedError,
@@ -18,6 +17,7 @@ from app.gateways.billing_errors import (
     BillingRefusedError,
     BillingUnavailableError,
 )
+from app.gateways.billing_shapes import CheckoutStatus, NewCheckout, SubscriptionChange
 from app.gateways.stripe import StripeGateway
 from app.gateways.stripe_double import StripeDouble
 from app.gateways.stripe_double.faults import FaultKind

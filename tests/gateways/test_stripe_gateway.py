@@ -5,7 +5,8 @@ from typing import Any
 
 import pytest
 
-from app.gateways.billing import (
+from app.gateways.billing_errors import BillingNotConfiguredError, BillingNotFoundError, BillingRefusedError
+from app.gateways.billing_shapes import (
     BillingInterval,
     CheckoutMode,
     CheckoutStatus,
@@ -16,7 +17,6 @@ from app.gateways.billing import (
     SubscriptionChange,
     SubscriptionStatus,
 )
-from app.gateways.billing_errors import BillingNotConfiguredError, BillingNotFoundError, BillingRefusedError
 from app.gateways.stripe import StripeGateway, forget_gateway, stripe_gateway
 from app.gateways.stripe_double import StripeDouble
 from tests.environment import environment

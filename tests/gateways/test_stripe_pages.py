@@ -3,7 +3,8 @@
 from datetime import UTC, datetime
 from typing import Any
 
-from app.gateways.billing import BillingEvent, Page, SubscriptionChange
+from app.gateways.billing import Page
+from app.gateways.billing_shapes import BillingEvent, SubscriptionChange
 from app.gateways.stripe import StripeGateway
 from app.gateways.stripe_double import StripeDouble
 from tests.gateways.shop import Shop

@@ -10,7 +10,7 @@ from app import jobs
 from app.contract.billing import GenerateSubscriptionLink, LinkPrice, SubscriptionLink
 from app.contract.users import CreateUser
 from app.domain.billing import SubscriptionLinkStatus
-from app.gateways.billing import BillingInterval, CheckoutSession, NewCheckout
+from app.gateways.billing_shapes import BillingInterval, CheckoutSession, NewCheckout
 from app.gateways.stripe import StripeGateway
 from app.gateways.stripe_double.faults import FaultKind
 from app.gateways.stripe_double.state import Json

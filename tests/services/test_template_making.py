@@ -11,7 +11,7 @@ from app.contract.billing import BillingTemplate, CreateBillingTemplate, Generat
 from app.contract.packages import PackagePrice
 from app.domain.billing import BillingTemplateStatus
 from app.errors import InvalidInputError
-from app.gateways.billing import BillingInterval, NewPrice, Price
+from app.gateways.billing_shapes import BillingInterval, NewPrice, Price
 from app.gateways.stripe import StripeGateway
 from app.gateways.stripe_double.faults import FaultKind
 from app.services import billing, packages

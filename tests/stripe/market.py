@@ -10,7 +10,7 @@ from app import clock, models
 from app.db import engine, transaction
 from app.domain import billing_tags
 from app.domain.billing import BillingTemplateStatus
-from app.gateways.billing import BillingInterval, CheckoutSession, NewCheckout, NewPrice
+from app.gateways.billing_shapes import BillingInterval, CheckoutSession, NewCheckout, NewPrice
 from app.gateways.stripe import StripeGateway
 from app.gateways.stripe_double import StripeDouble
 from app.queries.packages import kept_packages

@@ -7,7 +7,7 @@ from freezegun import freeze_time
 
 from app import clock
 from app.domain.subscription_requests import RequestKind, RequestStatus
-from app.gateways.billing import BillingInterval, ProviderSubscription, SubscriptionChange
+from app.gateways.billing_shapes import BillingInterval, ProviderSubscription, SubscriptionChange
 from app.gateways.stripe import StripeGateway
 from app.gateways.stripe_double.faults import FaultKind
 from app.services.stripe_subscriptions import copy_subscription

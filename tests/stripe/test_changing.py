@@ -7,7 +7,7 @@ from freezegun import freeze_time
 
 from app import clock
 from app.errors import PackageStatusError, SubscriptionError
-from app.gateways.billing import ProviderSubscription, SubscriptionChange
+from app.gateways.billing_shapes import ProviderSubscription, SubscriptionChange
 from app.gateways.stripe import StripeGateway
 from app.gateways.stripe_double.faults import FaultKind
 from app.services import packages

@@ -13,7 +13,8 @@ from app.domain.billing import BillingTemplateStatus
 from app.domain.webhooks import WebhookEventType
 from app.errors import InUseError
 from app.gateways.account_limits import limits_for
-from app.gateways.billing import Lane, SubscriptionChange
+from app.gateways.billing import Lane
+from app.gateways.billing_shapes import SubscriptionChange
 from app.services import tenants, users
 from app.services.packages import delete_package
 from app.services.stripe_events import handle_event

@@ -4,7 +4,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from app.gateways.billing import ProviderSubscription, SubscriptionChange
+from app.gateways.billing_shapes import ProviderSubscription, SubscriptionChange
 from app.gateways.stripe import StripeGateway
 from app.gateways.stripe_double.deliveries import WebhookFaults
 from app.services.stripe_events import handle_event

@@ -6,8 +6,8 @@ import pytest
 from freezegun import freeze_time
 
 from app import clock
-from app.gateways.billing import CheckoutSession
 from app.gateways.billing_errors import BillingUnavailableError
+from app.gateways.billing_shapes import CheckoutSession
 from app.gateways.stripe import StripeGateway
 from app.gateways.stripe_double.faults import FaultKind
 from app.services.checkout_sweeping import look_at_link, sweep_links

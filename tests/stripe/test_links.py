@@ -9,7 +9,7 @@ from app import clock
 from app.contract.users import UpdateUser
 from app.domain import billing_tags
 from app.errors import SubscriptionError
-from app.gateways.billing import NewCheckout
+from app.gateways.billing_shapes import NewCheckout
 from app.services.checkout_settling import follow_session
 from app.services.stripe_subscriptions import copy_subscription
 from app.services.users import update_user

@@ -7,7 +7,7 @@ import pytest
 
 from app import jobs
 from app.dev.valkey import EmbeddedValkey
-from app.gateways.billing import ProviderSubscription, SubscriptionChange
+from app.gateways.billing_shapes import ProviderSubscription, SubscriptionChange
 from app.gateways.stripe import StripeGateway
 from app.gateways.stripe_double.faults import FaultKind
 from app.jobs import celery_app
