@@ -72,7 +72,9 @@ class SubscriptionRequest(View):
 
 
 class Subscription(View):
-    """`ends_at` is when access ends or ended; null while nobody has cancelled it. `last_request`: only if a provider bills it."""
+    """`ends_at` is when access ends or ended; null while nobody has cancelled it. `grace_ends_at`: only while it is PAST_DUE.
+    `last_request`: only if a provider bills it.
+    """
 
     id: str
     user_id: str
@@ -80,6 +82,7 @@ class Subscription(View):
     started_at: Timestamp
     ends_at: Timestamp | None
     trial_ends_at: Timestamp | None
+    grace_ends_at: Timestamp | None
     metadata: Metadata
     package: Package
     pending_change: PendingChange | None

@@ -9,6 +9,7 @@ from app import models
 from app.clock import to_wire
 from app.contract.packages import Package
 from app.contract.subscriptions import PendingChange, Subscription, SubscriptionRequest
+from app.domain.subscribing import SubscriptionStatus
 from app.domain.subscription_dates import package_key_at, status_at, will_change
 from app.queries import packages as package_queries
 from app.queries import subscription_requests as request_queries
@@ -42,13 +43,16 @@ def _view(
     request: models.SubscriptionRequest | None,
     now: datetime,
 ) -> Subscription:
+    status = status_at(row, now)
+    grace_ends_at = row.grace_ends_at if status is SubscriptionStatus.PAST_DUE else None
     return Subscription(
         id=str(row.id),
         user_id=user_id,
-        status=status_at(row, now),
+        status=status,
         started_at=to_wire(row.started_at),
         ends_at=None if row.ends_at is None else to_wire(row.ends_at),
         trial_ends_at=None if row.trial_ends_at is None else to_wire(row.trial_ends_at),
+        grace_ends_at=None if grace_ends_at is None else to_wire(grace_ends_at),
         metadata=row.metadata_,
         package=package_by_key[package_key_at(row, now)],
         pending_change=_pending_change(row, package_by_key, now),

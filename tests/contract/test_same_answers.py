@@ -16,7 +16,7 @@ _PACKAGE = """{
   prices { id provider amount displayAmount currency interval }
 }"""
 _SUBSCRIPTION = (
-    f"{{ id userId status startedAt endsAt trialEndsAt metadata package {_PACKAGE} "
+    f"{{ id userId status startedAt endsAt trialEndsAt graceEndsAt metadata package {_PACKAGE} "
     f"pendingChange {{ at package {_PACKAGE} }} "
     "lastRequest { kind status atPeriodEnd packageId error askedAt } }"
 )

@@ -93,6 +93,7 @@ def test_access_goes_on_to_the_millisecond_and_is_refused_then_with_the_reason_o
 
     pro.move_to(GRACE_ENDS)
 
+    assert [held.grace_ends_at for held in pro.market.shop.subscriptions()] == [clock.to_wire(GRACE_ENDS)]
     reason = everything_agrees(pro.market.shop, access=False)
     assert reason == pro.market.shop.access(user_id="bob").reason
     settle_due()
@@ -127,6 +128,7 @@ def test_who_pays_goes_on_in_the_same_period(pro: Metering, paid_at: datetime) -
     pay(pro)
     after = pro.market.shop.usage()
     assert written(pro) == [("ACTIVE", None)]
+    assert [held.grace_ends_at for held in pro.market.shop.subscriptions()] == [None]
     assert after == before
     assert pro.market.shop.used() == 7
     reset_due()
