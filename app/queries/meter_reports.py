@@ -133,18 +133,22 @@ SELECT tenant_id, provider_subscription_id, package_key, feature_key FROM meter_
 WHERE tenant_id = ANY(%s::int[]) AND provider_subscription_id = %s AND package_key = %s AND feature_key = %s
   AND starts_at = %s AND version = %s
 """
-# The next version, for the provider has this one under its name, and would not take it again.
-_DEAD_NEXT = f"""
-WITH told AS (
-  UPDATE meter_reports SET state = 'SENT', sent_at = coalesce(sent_at, %s) {_OF_REPORT} AND state IN ('SENT', 'WAITING')
-  RETURNING *
-)
+# Of what a statement has called `old`. When it is to be sent, and why not before.
+_VERSION_AFTER = """
 INSERT INTO meter_reports
   (tenant_id, provider_subscription_id, package_key, feature_key, starts_at, ends_at, version, value, state, attempts,
    next_attempt_at, error, created_at)
-SELECT tenant_id, provider_subscription_id, package_key, feature_key, starts_at, ends_at, version + 1, value, 'DEAD', attempts,
+SELECT tenant_id, provider_subscription_id, package_key, feature_key, starts_at, ends_at, version + 1, value, '{state}', attempts,
   %s, %s, created_at
-FROM told
+FROM old
+"""
+# The next version, for the provider has this one under its name, and would not take it again.
+_DEAD_NEXT = f"""
+WITH old AS (
+  UPDATE meter_reports SET state = 'SENT', sent_at = coalesce(sent_at, %s) {_OF_REPORT} AND state IN ('SENT', 'WAITING')
+  RETURNING *
+)
+{_VERSION_AFTER.format(state="DEAD")}
 ON CONFLICT DO NOTHING
 RETURNING value
 """
@@ -153,12 +157,7 @@ _NEXT_VERSION = f"""
 WITH old AS (
   UPDATE meter_reports SET state = 'SUPERSEDED', attempts = attempts + 1 {_OF_REPORT} AND state = 'WAITING' RETURNING *
 )
-INSERT INTO meter_reports
-  (tenant_id, provider_subscription_id, package_key, feature_key, starts_at, ends_at, version, value, state, attempts,
-   next_attempt_at, error, created_at)
-SELECT tenant_id, provider_subscription_id, package_key, feature_key, starts_at, ends_at, version + 1, value, 'WAITING', attempts,
-  %s, %s, created_at
-FROM old
+{_VERSION_AFTER.format(state="WAITING")}
 """
 _DEAD = (
     f"UPDATE meter_reports SET state = 'DEAD', attempts = attempts + 1, error = %s {_OF_REPORT} AND state = 'WAITING'"

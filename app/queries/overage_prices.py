@@ -1,12 +1,12 @@
 """What overage costs, by the templates that are on sale."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection
 
 from sqlmodel import Session, and_, col, select
 
 from app.domain.billing import BillingTemplateStatus
 from app.domain.overage_prices import OveragePrice
-from app.models import BillingMeter, BillingTemplate, PastPackage
+from app.models import BillingMeter, BillingTemplate
 
 
 def overage_prices(session: Session, tenant_id: int, package_keys: Collection[int]) -> list[OveragePrice]:
@@ -43,12 +43,3 @@ def overage_prices(session: Session, tenant_id: int, package_keys: Collection[in
         for template, meter in found
         if template.metered_feature_key and template.price_id and template.currency and template.interval
     ]
-
-
-def past_packages(session: Session, tenant_id: int, subscription_ids: Collection[int]) -> Sequence[PastPackage]:
-    """What these subscriptions were to before."""
-    return session.exec(
-        select(PastPackage).where(
-            PastPackage.tenant_id == tenant_id, col(PastPackage.subscription_id).in_(subscription_ids)
-        )
-    ).all()

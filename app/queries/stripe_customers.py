@@ -5,7 +5,7 @@ from datetime import datetime
 
 from sqlmodel import Session
 
-# Nothing is written, and nobody waits, if it says no more than what is known.
+# In key order, as all locks. Nothing is written if it says no more than what is known.
 _NOTE = """
 INSERT INTO stripe_customers (tenant_id, customer_id, claimed_at, proven_at)
 SELECT %(tenant_id)s, w.id, %(now)s, %(proven_at)s FROM unnest(%(customer_ids)s::text[]) AS w(id) ORDER BY w.id

@@ -9,7 +9,7 @@ from sqlmodel import Session, and_, col, or_, select
 from app.domain.entitlements import Candidate
 from app.domain.periods import ResetPeriod
 from app.domain.subscribing import LIVE_STATUSES, SubscriptionStatus
-from app.models import Package, PackageFeature, Subscription, User
+from app.models import Package, PackageFeature, PastPackage, Subscription, User
 from app.queries import arrays
 from app.queries.pages import page_after
 from app.queries.standings import Pair, pair_columns
@@ -76,6 +76,15 @@ def late_base_ids(session: Session, tenant_id: int, user_key: int, now: datetime
             col(Package.is_addon).is_(False),
         )
         .order_by(col(Subscription.id))
+    ).all()
+
+
+def past_packages(session: Session, tenant_id: int, subscription_ids: Collection[int]) -> Sequence[PastPackage]:
+    """What these subscriptions were to before."""
+    return session.exec(
+        select(PastPackage).where(
+            PastPackage.tenant_id == tenant_id, col(PastPackage.subscription_id).in_(subscription_ids)
+        )
     ).all()
 
 

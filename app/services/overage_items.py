@@ -20,6 +20,7 @@ from app.gateways.billing_shapes import ProviderSubscription, SubscriptionItem
 from app.queries import metered_items
 from app.queries import overage_prices as queries
 from app.queries.subscription_requests import is_change_pending
+from app.queries.subscriptions import past_packages
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,7 +127,7 @@ def _left_over(
     if is_change_pending(session, tenant_id, ids):
         # A worker asks Stripe for it at this moment, and may count on an item that is there.
         return ()
-    past = queries.past_packages(session, tenant_id, ids)
+    past = past_packages(session, tenant_id, ids)
     stays = [Stay(each.package_key, each.until) for each in past]
     stays += [stay for row in rows.values() for stay in _stays(row, now)]
     return tuple(

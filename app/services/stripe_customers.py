@@ -30,9 +30,10 @@ def check_customer(gateway: BillingGateway, tenant_id: int, app_id: str, custome
 
 
 def follow_customer(gateway: BillingGateway, customer_id: str) -> None:
-    """Take a deleted customer's id from whoever has it: a link for it would fail. Of its subscriptions Stripe tells by itself.
+    """What became of a customer becomes of its users. Of its subscriptions Stripe tells by itself.
 
-    A user that was made for the customer has its name and email address. Of other users the app says what these are.
+    One that was deleted is nobody's `billingId` any more: a link for it would fail. Else a user that was made for the customer
+    has its name and email address; of other users the app says what these are.
 
     Raises:
         BillingError: Stripe does not answer.
