@@ -142,7 +142,7 @@ class Settings(BaseSettings):
 
     @field_validator("stripe_webhook_secret")
     @classmethod
-    def _are_two_at_most(cls, secrets: str | None) -> str | None:
+    def _are_a_few(cls, secrets: str | None) -> str | None:
         if secrets is not None and not 1 <= len(_listed(secrets)) <= _WEBHOOK_SECRETS:
             raise ValueError("must be one secret, or up to four separated by commas")
         return secrets
